@@ -12,6 +12,7 @@ pub mod groups;
 pub mod heard;
 pub mod intent;
 pub mod key;
+pub mod learned;
 pub mod loss;
 pub mod lower_devices;
 pub mod offsets;

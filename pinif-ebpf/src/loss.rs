@@ -18,11 +18,13 @@ pub enum Loss {
     RecordsFull = 5,
     /// Too many runs of a program at the cgroup were interrupted: a packet was refused that was not judged.
     RoomsFull = 6,
+    /// The table of what an auditor learns is full: nothing is learned of packets of a new kind.
+    LearnedFull = 7,
 }
 
 impl Loss {
     /// All, in the order of their numbers.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Unparsed,
         Self::CellsFull,
         Self::FindingsFull,
@@ -30,6 +32,7 @@ impl Loss {
         Self::EndpointsFull,
         Self::RecordsFull,
         Self::RoomsFull,
+        Self::LearnedFull,
     ];
 
     /// The name that the summary, the metrics and the documentation use.
@@ -42,10 +45,12 @@ impl Loss {
             Self::EndpointsFull => "endpoints-full",
             Self::RecordsFull => "records-full",
             Self::RoomsFull => "rooms-full",
+            Self::LearnedFull => "learned-full",
         }
     }
 
-    /// Whether counts may be incomplete after it (exit status 3). A late finding and an unknown process lose no count.
+    /// Whether counts may be incomplete after it (exit status 3). A late finding, an unknown process and
+    /// what is not learned lose no count.
     pub const fn loses_counts(self) -> bool {
         match self {
             Self::Unparsed
@@ -53,7 +58,7 @@ impl Loss {
             | Self::FindingsFull
             | Self::EndpointsFull
             | Self::RoomsFull => true,
-            Self::SightingsFull | Self::RecordsFull => false,
+            Self::SightingsFull | Self::RecordsFull | Self::LearnedFull => false,
         }
     }
 }

@@ -8,8 +8,8 @@ use crate::{
     commands::{
         accept, audit,
         complaint::{complain, sentence},
-        demo, detach, doctor, explain, findings, foresee, history, matrix, metrics, pin, policy,
-        run, serve, settings, sockets, start, status, top,
+        demo, detach, doctor, explain, findings, foresee, history, learn, matrix, metrics, pin,
+        policy, run, serve, settings, sockets, start, status, top,
     },
     text::escape::{is_hazardous, visible},
 };
@@ -54,13 +54,15 @@ enum Command {
     Foresee(foresee::ForeseeArgs),
     /// List what was found over restarts of the auditor and of the machine, where `pinif serve --history` keeps it
     History(history::HistoryArgs),
+    /// Draft a policy of what a running auditor has seen: as few rules as explain it, each with its evidence
+    Learn(learn::LearnArgs),
     /// Show who has sent how much by which interface, of a running auditor
     Matrix(matrix::MatrixArgs),
     /// Show the metrics of a running auditor in Prometheus' text format, or write them for node_exporter
     Metrics(metrics::MetricsArgs),
     /// Pin a running service's cgroup to an interface, list the pins, undo them
     Pin(pin::PinArgs),
-    /// Check a policy file
+    /// Check a policy file, or try it on what a running auditor has seen
     Policy(policy::PolicyArgs),
     /// Run a command whose sockets are bound to an interface from birth, and send via no other
     Run(run::RunArgs),
@@ -136,6 +138,7 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Findings(args) => findings::run(args),
         Command::Foresee(args) => foresee::run(args),
         Command::History(args) => history::run(args),
+        Command::Learn(args) => learn::run(args),
         Command::Matrix(args) => matrix::run(args),
         Command::Metrics(args) => metrics::run(args),
         Command::Pin(args) => pin::run(args),

@@ -14,6 +14,7 @@ mod hold;
 pub mod host;
 pub mod hub;
 pub mod kernel;
+pub mod learned;
 pub mod policy;
 pub mod schema;
 mod serve;

@@ -12,6 +12,7 @@ use crate::{
     findings::line,
     history::HistoryLine,
     hold::report::PinReport,
+    learned::LearnedPage,
     survey,
 };
 
@@ -19,11 +20,12 @@ use crate::{
 pub type Make = fn() -> Value;
 
 /// Those that are published, by the names of their files in `docs/schema`.
-pub const ALL: [(&str, Make); 9] = [
+pub const ALL: [(&str, Make); 10] = [
     ("pinif-audit", audit),
     ("pinif-doctor", doctor),
     ("pinif-foresee", foresee),
     ("pinif-history", history),
+    ("pinif-learned", learned),
     ("pinif-matrix", matrix),
     ("pinif-pin", pin),
     ("pinif-policy", policy),
@@ -44,6 +46,11 @@ pub fn control() -> Value {
 /// Of `pinif history`.
 pub fn history() -> Value {
     of::<HistoryLine>(1)
+}
+
+/// Of `pinif learn --format json`.
+pub fn learned() -> Value {
+    of::<LearnedPage>(1)
 }
 
 /// Of `pinif matrix`.

@@ -67,6 +67,10 @@ impl Dimension {
     }
 }
 
+/// Not a dimension, and beside them: the auditor learns what is sent by whom. A verdict is then of one socket and one destination, as if rules
+/// asked for all there is.
+pub const LEARNED: u32 = 1 << 31;
+
 /// [`Dimension::Destination`].
 pub const DESTINATION: u32 = Dimension::Destination.bit();
 /// [`Dimension::Source`].

@@ -2,7 +2,7 @@
 
 use super::{
     Slot,
-    dimension::{Dimension, Hashed},
+    dimension::{Dimension, Hashed, LEARNED},
 };
 
 /// What is in force, as one word: a number that changes whenever a decision may be another, what of a sender is looked at,
@@ -20,7 +20,11 @@ impl InForce {
 
     /// The next word, for a policy in this slot with these dimensions.
     pub const fn next(self, slot: Slot, dimensions: u32) -> Self {
-        let mut looks_at = 0;
+        let mut looks_at = if dimensions & LEARNED == 0 {
+            0
+        } else {
+            Self::OWNERS
+        };
         let mut index = 0;
         while index < Dimension::ALL.len() {
             let dimension = Dimension::ALL[index];
@@ -54,7 +58,7 @@ impl InForce {
         self.0 & Self::USERS != 0
     }
 
-    /// Whether a rule asks who has a socket: its user, its cgroup or its executable.
+    /// Whether a rule asks who has a socket (its user, its cgroup or its executable), or the auditor learns that.
     #[inline(always)]
     pub const fn looks_at_owners(self) -> bool {
         self.0 & Self::OWNERS != 0

@@ -16,8 +16,9 @@ pub fn active(in_force: InForce) -> Option<&'static Active> {
     policy::active(in_force).filter(|active| active.enforces(now))
 }
 
+/// Nanoseconds of `CLOCK_MONOTONIC`.
 #[inline(always)]
-fn now() -> u64 {
+pub fn now() -> u64 {
     // SAFETY: the helper has no arguments.
     unsafe { bpf_ktime_get_ns() }
 }

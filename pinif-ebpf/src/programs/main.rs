@@ -18,6 +18,8 @@ mod kernel;
 #[cfg(target_arch = "bpf")]
 mod layers;
 #[cfg(target_arch = "bpf")]
+mod learn;
+#[cfg(target_arch = "bpf")]
 mod map_world;
 #[cfg(target_arch = "bpf")]
 mod multipath;

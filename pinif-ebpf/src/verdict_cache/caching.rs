@@ -4,7 +4,7 @@ use super::{CELL_BITS, CacheInputs, CachedVerdict, Digests, FlowKey, entry, look
 use crate::{
     intent::SocketRecord,
     key::{Address, IfIndex, NetNsCookie},
-    policy::{Active, InForce, flags},
+    policy::{Active, InForce, dimension::LEARNED, flags},
     sighting::Origin,
     verdict::{Traffic, is_found},
 };
@@ -21,7 +21,7 @@ pub enum Reach {
 impl Reach {
     /// What a verdict holds for that found a packet contained, or allowed. `about` is what is published of the egress interface.
     ///
-    /// Only rules look at the destination. What one allows is counted apart, so that it is not as all others are that break none.
+    /// Only rules look at the destination, and who learns. What one allows is counted apart, so that it is not as all others are that break none.
     #[inline(always)]
     const fn of_unfound(coverage: Coverage, active: &Active, about: u64) -> Self {
         let keeps = if coverage.has(Coverage::NEEDS_NO_PIN) {
@@ -29,7 +29,8 @@ impl Reach {
         } else {
             flags::KEEPS_UNPINNED
         };
-        if active.rules == 0 || (about & keeps != 0 && active.has_exceptions == 0) {
+        let is_any = active.rules == 0 || (about & keeps != 0 && active.has_exceptions == 0);
+        if is_any && active.dimensions & LEARNED == 0 {
             Self::AnyDestination
         } else {
             Self::Whole

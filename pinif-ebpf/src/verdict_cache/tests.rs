@@ -7,7 +7,7 @@ use crate::{
     intent::SocketRecord,
     key::{Address, IfIndex, NetNsCookie},
     packet::Packet,
-    policy::InForce,
+    policy::{Active, InForce, dimension::LEARNED},
     sighting::Origin,
     verdict::Traffic,
 };
@@ -269,4 +269,41 @@ fn only_what_its_own_namespace_sent_is_looked_up() {
     assert!(may_look(7, 0));
     assert!(!may_look(8, 0));
     assert!(!may_look(7, 3));
+}
+
+#[test]
+fn where_it_is_learned_a_verdict_is_of_one_socket_and_one_destination() {
+    let packet = packet([10, 0, 0, 1].into(), [10, 0, 0, 2].into(), (40_000, 9), 17);
+    let inputs = inputs(&packet);
+    let keys = Keys {
+        inputs,
+        own: digests(&inputs),
+        shared: digests(&inputs),
+    };
+    let coverage = inputs.covers(&Traffic {
+        origin: Origin::Process,
+        bound: IfIndex(2),
+        names_interface: false,
+        bound_address: None,
+        packet: Some(&packet),
+        egress: IfIndex(2),
+        heard: IfIndex::NONE,
+    });
+    let socket = SocketFacts {
+        writes_headers: false,
+        protocol: 17,
+        port: 40_000,
+        is_apart: false,
+    };
+    for (dimensions, reach) in [(0, Reach::AnyDestination), (LEARNED, Reach::Whole)] {
+        let active = Active {
+            dimensions,
+            ..Active::default()
+        };
+        let outcome = keys.outcome(coverage, 0, || false, &active, || 0, VERDICT.cell);
+        assert_eq!(outcome, Outcome::Cached(VERDICT, reach));
+        let in_force = InForce::default().next(0, dimensions);
+        let shared = inputs.of_any_socket(1, &socket, in_force);
+        assert_eq!(shared.is_some(), dimensions == 0);
+    }
 }

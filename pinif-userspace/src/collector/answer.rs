@@ -39,7 +39,13 @@ impl Audit {
             Question::Namespaces(reply) if !reply.is_closed() => {
                 let _ = reply.send(self.audited());
             }
-            Question::Snapshot(_) | Question::Findings(..) | Question::Namespaces(_) => {}
+            Question::Learned(from, limit, reply) if !reply.is_closed() => {
+                let _ = reply.send(self.learned(from, limit)?);
+            }
+            Question::Snapshot(_)
+            | Question::Findings(..)
+            | Question::Namespaces(_)
+            | Question::Learned(..) => {}
         }
         Ok(())
     }

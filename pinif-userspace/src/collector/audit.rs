@@ -14,10 +14,10 @@ use super::{
     accepting::Accepting, attachments::Attachments, connections::Connections,
     deliveries::Deliveries, enforcement::Enforcement, following::Following, foreseer::Foreseer,
     foresight::Foresight, gaps::Gaps, host_view::HostView, integrity::Integrity, key::Key,
-    ledger::Ledger, losses::Losses, names::Names, netlink_events::Followed, orders::Orders,
-    pace::Pace, places::Places, plan::Objection, rate_limit::RateLimit, recent::Snapshots,
-    rulesets::Rulesets, searches::Searches, series::Growing, takeover::Takeover, totals::Totals,
-    waiting::Waiting,
+    learning::Learning, ledger::Ledger, losses::Losses, names::Names, netlink_events::Followed,
+    orders::Orders, pace::Pace, places::Places, plan::Objection, rate_limit::RateLimit,
+    recent::Snapshots, rulesets::Rulesets, searches::Searches, series::Growing, takeover::Takeover,
+    totals::Totals, waiting::Waiting,
 };
 use crate::{
     findings::shared::Shared,
@@ -152,6 +152,8 @@ pub(super) struct Audit {
     pub(super) snapshots: Snapshots,
     pub(super) foresight: Foresight,
     pub(super) foreseer: Foreseer,
+    /// What is learned of what is sent by whom, where it is.
+    pub(super) learning: Option<Learning>,
     /// What findings share.
     pub(super) shared: Shared,
 }

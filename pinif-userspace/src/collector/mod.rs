@@ -26,6 +26,8 @@ mod host_view;
 mod integrity;
 mod interfaces;
 mod key;
+mod learned;
+mod learning;
 mod ledger;
 mod losses;
 pub(crate) mod memory;

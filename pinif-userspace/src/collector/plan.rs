@@ -12,6 +12,7 @@ use crate::{
     host::{identity::Identity, namespaces::Wanted, netns::NetNs},
     hub::{Notice, Snapshot},
     kernel::{load::Loader, mode::Mode, persist::Persist},
+    learned,
     policy::{Policy, PolicyErrors},
 };
 
@@ -46,6 +47,8 @@ pub struct Plan {
     pub foresee: bool,
     /// Whether replies are audited: by which interface a server answers, and by which it was asked.
     pub replies: bool,
+    /// Whether it is learned what is sent by whom.
+    pub learn: bool,
     /// How many sockets there is room for; as many as fit the machine where nothing is said.
     pub max_sockets: Option<u32>,
     /// How to attach.
@@ -83,6 +86,8 @@ pub enum Question {
     Findings(Box<Query>, oneshot::Sender<Page>),
     /// The namespaces that are audited now.
     Namespaces(oneshot::Sender<Vec<NetNs>>),
+    /// A page of what was learned of what is sent by whom: from which place on, and how many at most; none where nothing is learned.
+    Learned(u64, usize, oneshot::Sender<Option<learned::Page>>),
 }
 
 /// Says that a policy would drop the session, if it were enforced in these namespaces: a sentence without its beginning.

@@ -20,6 +20,7 @@ use super::{
     enforcement,
     fail_on::exit_status,
     gaps,
+    learning::Learning,
     netlink_events::NetlinkEvents,
     orders::Orders,
     pace::{READ_EVERY, Sums},
@@ -104,6 +105,7 @@ impl Audit {
             let mut arrivals = Vec::new();
             let mut bypasses = Vec::new();
             let mut woken = Vec::new();
+            let mut learners = Vec::new();
             let resting = self.rate_limit.rests_until();
             let due = self.due(Instant::now()).chain(end).min();
             let mut is_idle = false;
@@ -132,6 +134,11 @@ impl Audit {
                 outcome = self.bypasses.next(|socket| bypasses.push(socket)) => {
                     outcome.context("the ring buffer of sockets that bypass cannot be read")?;
                     self.on_bypasses(bypasses);
+                }
+                outcome = Learning::next(&mut self.learning, |learner| learners.push(learner)) => {
+                    outcome.context("the ring buffer of what is learned cannot be read")?;
+                    self.on_learners(&learners);
+                    is_idle = true;
                 }
                 outcome = self.wakes.next(|wake_up| woken.push(wake_up)) => {
                     outcome.context("the ring buffer of wake-ups cannot be read")?;

@@ -21,6 +21,7 @@ use super::{
     gaps::{self, Gaps},
     host_view::HostView,
     integrity::Integrity,
+    learning::Learning,
     losses::Losses,
     memory,
     netlink_events::NetlinkEvents,
@@ -58,6 +59,7 @@ use crate::{
         clock::{monotonic, since_boot},
         counters::Counters,
         entry::Entries,
+        learned::Learned,
         logs,
         mode::Mode,
         persist::Persist,
@@ -93,6 +95,7 @@ impl Audit {
                 log_level: plan.log_level,
                 enforces: plan.enforce != Enforce::Never,
                 replies,
+                learns: plan.learn,
                 hears_all: is_root(&plan.cgroup),
                 sockets: plan.max_sockets,
             },
@@ -113,6 +116,10 @@ impl Audit {
             hub.note(Notice::EnforcementNotContinued);
         }
         publisher.enforce(enforcement.until())?;
+        let learned = plan.learn.then(|| Learned::open(&mut ebpf)).transpose()?;
+        if learned.is_some() {
+            publisher.learn();
+        }
         let counters = Counters::open(&mut ebpf)?;
         let sightings = Ring::open(&mut ebpf)?;
         let bypasses = Ring::open(&mut ebpf)?;
@@ -208,6 +215,7 @@ impl Audit {
             snapshots: Snapshots::default(),
             foresight: Foresight::new(plan.foresee),
             foreseer: Foreseer::default(),
+            learning: learned.map(Learning::new),
             shared: Shared {
                 boot: Some(plan.identity.boot.as_str().into()),
                 ..Shared::default()

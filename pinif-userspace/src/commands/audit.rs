@@ -99,6 +99,7 @@ pub fn run(args: AuditArgs) -> Result<ExitCode> {
         fail_on: args.fail_on,
         foresee: args.foresee,
         replies: args.replies,
+        learn: args.learn,
         max_sockets: args.max_sockets,
         attach,
         log_level: logging::level_of_programs(args.log_level),

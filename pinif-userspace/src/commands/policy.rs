@@ -18,6 +18,8 @@ use crate::{
     },
 };
 
+mod trial;
+
 /// The arguments of `pinif policy`.
 #[derive(Args, Clone, Debug)]
 pub struct PolicyArgs {
@@ -37,15 +39,20 @@ enum PolicyCommand {
         #[arg(long, value_name = "NAME")]
         netns: Vec<String>,
     },
+    /// Show what of all that was seen would be a finding under a policy, before it is in force
+    Test(trial::TestArgs),
 }
 
-/// Runs `pinif policy`. The exit code is 0 for a good policy and 1 for a bad one.
+/// Runs `pinif policy`. The exit code is 0 for a good policy and 1 for a bad one; 2 where something would be a finding.
 ///
 /// # Errors
 ///
 /// Where a network namespace is not there, or standard output cannot be written to.
 pub fn run(args: PolicyArgs) -> anyhow::Result<ExitCode> {
-    let PolicyCommand::Check { file, netns } = args.command;
+    let (file, netns) = match args.command {
+        PolicyCommand::Check { file, netns } => (file, netns),
+        PolicyCommand::Test(args) => return trial::run(args),
+    };
     let file = file.unwrap_or_else(|| DEFAULT_POLICY.into());
     let named = netns.iter().map(|name| NetNs::named(name));
     let named: Vec<NetNs> = named.collect::<Result<_, _>>()?;

@@ -12,9 +12,10 @@ use tokio::{
 
 use crate::{
     collector::plan::{Order, Question},
-    findings::{listed::Page, query::Query},
+    findings::{listed, query::Query},
     host::netns::NetNs,
     hub::Snapshot,
+    learned::Page,
 };
 
 /// How long an answer is waited for.
@@ -53,7 +54,7 @@ impl Collector {
     /// # Errors
     ///
     /// Where there is no answer.
-    pub async fn findings(&self, query: Query) -> Result<Page, Unanswered> {
+    pub async fn findings(&self, query: Query) -> Result<listed::Page, Unanswered> {
         self.ask(|reply| Question::Findings(Box::new(query), reply))
             .await
     }
@@ -65,6 +66,16 @@ impl Collector {
     /// Where there is no answer.
     pub async fn namespaces(&self) -> Result<Vec<NetNs>, Unanswered> {
         self.ask(Question::Namespaces).await
+    }
+
+    /// A page of what was learned of what is sent by whom; none where nothing is.
+    ///
+    /// # Errors
+    ///
+    /// Where there is no answer.
+    pub async fn learned(&self, from: u64, limit: usize) -> Result<Option<Page>, Unanswered> {
+        self.ask(|reply| Question::Learned(from, limit, reply))
+            .await
     }
 
     async fn ask<T>(&self, question: impl FnOnce(Sender<T>) -> Question) -> Result<T, Unanswered> {

@@ -19,11 +19,11 @@ use serde::{Serialize, de::DeserializeOwned};
 use tokio::{net::UnixStream, time::timeout};
 
 use super::{
-    filter::{EventsFilter, FindingsFilter, SocketsFilter},
+    filter::{EventsFilter, FindingsFilter, LearnedFilter, SocketsFilter},
     place::{self, Peer},
     protocol::{EventLine, FindingsPage, MatrixNow, PolicyNow, SocketsPage, Status, path},
 };
-use crate::findings::line::FindingLine;
+use crate::{findings::line::FindingLine, learned::LearnedPage};
 
 mod error;
 
@@ -114,6 +114,28 @@ impl Client {
     ) -> Result<SocketsPage<'static>, ClientError> {
         let target = self.target(path::SOCKETS, filter)?;
         self.get(&target).await
+    }
+
+    /// All that was learned of what is sent by whom.
+    ///
+    /// # Errors
+    ///
+    /// Why there is no answer.
+    pub async fn learned(&mut self) -> Result<LearnedPage, ClientError> {
+        let mut all: LearnedPage = self.get(path::LEARNED).await?;
+        while let Some(from) = all.next {
+            let filter = LearnedFilter {
+                from: Some(from),
+                limit: None,
+            };
+            let target = self.target(path::LEARNED, &filter)?;
+            let page: LearnedPage = self.get(&target).await?;
+            all.traffic.extend(page.traffic);
+            all.total = page.total;
+            all.not_learned = page.not_learned;
+            all.next = page.next;
+        }
+        Ok(all)
     }
 
     /// The finding with this id; none, where there is no such one.

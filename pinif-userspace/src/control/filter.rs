@@ -15,6 +15,8 @@ use crate::{
 pub const PAGE: u32 = 100;
 /// How many it has at most.
 pub const MOST: u32 = 250;
+/// How many entries a page of what was learned has at most: some 2 MiB of JSON.
+pub const LEARNED_PAGE: u32 = 5_000;
 
 /// Which findings: those of which all holds that is given.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -85,6 +87,27 @@ pub struct SocketsFilter {
         deserialize_with = "limit"
     )]
     #[schemars(range(min = 1, max = 250))]
+    pub limit: Option<u32>,
+}
+
+/// Which part of what was learned.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct LearnedFilter {
+    /// Where the page begins: `next` of the page before.
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "from"
+    )]
+    pub from: Option<u64>,
+    /// How many entries the page has at most: 5000, where it is not given; never more.
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "learned_limit"
+    )]
+    #[schemars(range(min = 1, max = 5000))]
     pub limit: Option<u32>,
 }
 
@@ -212,11 +235,18 @@ fn from<'de, D: Deserializer<'de>>(text: D) -> Result<Option<u64>, D::Error> {
 }
 
 fn limit<'de, D: Deserializer<'de>>(text: D) -> Result<Option<u32>, D::Error> {
-    let limit = number(text, "limit", "a number from 1 to 250")?;
+    limit_to(text, MOST)
+}
+
+fn learned_limit<'de, D: Deserializer<'de>>(text: D) -> Result<Option<u32>, D::Error> {
+    limit_to(text, LEARNED_PAGE)
+}
+
+fn limit_to<'de, D: Deserializer<'de>>(text: D, most: u32) -> Result<Option<u32>, D::Error> {
+    let right = format!("a number from 1 to {most}");
+    let limit = number(text, "limit", &right)?;
     if limit == Some(0) {
-        return Err(D::Error::custom(
-            "`limit` is 0; give a number from 1 to 250",
-        ));
+        return Err(D::Error::custom(format!("`limit` is 0; give {right}")));
     }
     Ok(limit)
 }

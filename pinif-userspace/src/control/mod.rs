@@ -9,6 +9,7 @@ mod client;
 pub(crate) mod connection;
 mod filter;
 pub(crate) mod gate;
+mod learned;
 mod listen;
 pub(crate) mod openapi;
 mod place;

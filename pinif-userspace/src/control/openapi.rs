@@ -4,10 +4,10 @@ use schemars::{JsonSchema, SchemaGenerator, generate::SchemaSettings};
 use serde_json::{Map, Value, json};
 
 use super::{
-    filter::{EventsFilter, FindingsFilter, SocketsFilter},
+    filter::{EventsFilter, FindingsFilter, LearnedFilter, SocketsFilter},
     protocol::{EventLine, FindingsPage, MatrixNow, PolicyNow, Problem, SocketsPage, Status, path},
 };
-use crate::findings::line::FindingLine;
+use crate::{findings::line::FindingLine, learned::LearnedPage};
 
 /// The description.
 pub fn description() -> Value {
@@ -59,6 +59,16 @@ pub fn description() -> Value {
             &mut schemas,
             "sockets",
             "Sockets, a page of them",
+            Some(filter),
+        ),
+    );
+    let filter = parameters::<LearnedFilter>();
+    add(
+        path::LEARNED,
+        get::<LearnedPage>(
+            &mut schemas,
+            "learned",
+            "What was sent by whom, a page of it",
             Some(filter),
         ),
     );

@@ -32,6 +32,8 @@ pub mod path {
     pub const FINDING: &str = "/v1/findings/{id}";
     /// The sockets, and where each would leave, a page of them: [`SocketsPage`](super::SocketsPage).
     pub const SOCKETS: &str = "/v1/sockets";
+    /// What was learned of what is sent by whom, a page of it: [`LearnedPage`](crate::learned::LearnedPage).
+    pub const LEARNED: &str = "/v1/learned";
     /// What happens from now on: lines of [`EventLine`](super::EventLine).
     pub const EVENTS: &str = "/v1/events";
     /// The policy in force: [`PolicyNow`](super::PolicyNow).
@@ -41,8 +43,8 @@ pub mod path {
     /// All of this, as OpenAPI 3.1.
     pub const OPENAPI: &str = "/v1/openapi.json";
     /// All of them.
-    pub const ALL: [&str; 9] = [
-        STATUS, MATRIX, FINDINGS, FINDING, SOCKETS, EVENTS, POLICY, METRICS, OPENAPI,
+    pub const ALL: [&str; 10] = [
+        STATUS, MATRIX, FINDINGS, FINDING, SOCKETS, LEARNED, EVENTS, POLICY, METRICS, OPENAPI,
     ];
 }
 

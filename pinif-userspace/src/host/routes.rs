@@ -4,6 +4,7 @@ mod answer;
 mod beside;
 mod error;
 mod in_table;
+mod prefixes;
 mod query;
 
 use std::{io, net::IpAddr};
@@ -26,6 +27,7 @@ use super::{
 
 pub use answer::{Hop, Route, RouteProtocol, RouteResult, RouteType, kind_name, table_name};
 pub use error::RouteError;
+pub use prefixes::prefixes;
 pub use query::RouteQuery;
 
 /// A packet's route, and the rule that led to its table.

@@ -20,6 +20,8 @@ pub struct Wanted<'a> {
     pub enforces: bool,
     /// Which replies are audited: there is room for what sockets have heard where any are.
     pub replies: Replies,
+    /// Whether it is to be learned what is sent by whom.
+    pub learns: bool,
     /// Whether the hook at the sockets sees all sockets, since its cgroup is the root.
     pub hears_all: bool,
     /// How many sockets there is to be room for; as many as fit the machine where nothing is said.
@@ -37,6 +39,7 @@ pub fn load(loader: Loader, wanted: Wanted<'_>, persist: Option<&Persist>) -> Re
         log_level,
         enforces,
         replies,
+        learns,
         hears_all,
         sockets,
     } = wanted;
@@ -47,6 +50,7 @@ pub fn load(loader: Loader, wanted: Wanted<'_>, persist: Option<&Persist>) -> Re
         mark_secret: persist.map_or_else(secret, Persist::secret),
         refuses: enforces,
         replies,
+        learns,
         hears_all,
         sockets: room.sockets,
         log_level,

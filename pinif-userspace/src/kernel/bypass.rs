@@ -53,6 +53,7 @@ pub fn list_once() -> Result<Vec<Bypass>> {
         mark_secret: secret(),
         refuses: false,
         replies: Replies::None,
+        learns: false,
         hears_all: false,
         // None is counted here.
         sockets: capacity::LEAST_SOCKETS,

@@ -33,6 +33,8 @@ pub struct AuditSettings<'a> {
     pub refuses: bool,
     /// Which replies are audited.
     pub replies: Replies,
+    /// Whether it is learned what is sent by whom.
+    pub learns: bool,
     /// Whether the hook at the sockets sees all sockets, since its cgroup is the root.
     pub hears_all: bool,
     /// How many sockets there is room for.
@@ -60,6 +62,7 @@ impl Loader {
         let pid_namespace = pid_namespace::of_proc();
         let replies = settings.replies as u32;
         let hears_all = u32::from(settings.hears_all);
+        let learns = u32::from(settings.learns);
         let of_a_user = capacity::endpoints_of_a_user(settings.sockets);
         let cpus = steady::entries()?;
         self.load(Object::Audit, |loader| {
@@ -69,6 +72,7 @@ impl Loader {
                 .override_global("MARK_SECRET", &settings.mark_secret, true)
                 .override_global("REPLIES", &replies, true)
                 .override_global("HEARS_ALL", &hears_all, true)
+                .override_global("LEARNS", &learns, true)
                 .override_global("ENDPOINTS_OF_A_USER", &of_a_user, true)
                 .override_global("AYA_LOG_LEVEL", &settings.log_level, false);
             for (map, entries) in sizes::of_sockets(settings.sockets) {
@@ -81,6 +85,11 @@ impl Loader {
             }
             if settings.replies == Replies::None && !settings.persists {
                 loader.map_max_entries("HEARD", 1);
+            }
+            if !settings.learns {
+                for (map, entries) in sizes::WITHOUT_LEARNING {
+                    loader.map_max_entries(map, entries);
+                }
             }
             for (name, path) in &settings.pinned_maps {
                 loader.map_pin_path(name, path);

@@ -22,7 +22,7 @@ pub use self::named::{Named, Unresolved, unresolved};
 pub use self::zones::of as interface_zones;
 use self::{
     host::Host,
-    tables::{Tables, Written},
+    tables::{More, Tables, Written},
 };
 use crate::{
     host::network::Network,
@@ -41,8 +41,7 @@ pub struct Publisher {
     pub named: Named,
     /// A policy is, or was, in force: of this instance or of a previous one.
     has_policy: bool,
-    /// Until when policies are enforced ([`pinif_ebpf::enforce::until`]).
-    enforce_until: u64,
+    more: More,
 }
 
 #[derive(Default)]
@@ -93,7 +92,10 @@ impl Publisher {
         Ok(Self {
             generation: active.generation,
             has_policy: active.generation != 0,
-            enforce_until: active.enforce_until,
+            more: More {
+                enforce_until: active.enforce_until,
+                learns: false,
+            },
             named: Named::default(),
             published,
             in_force,
@@ -129,12 +131,12 @@ impl Publisher {
 
     /// Until when the policy in force is enforced, by this instance or a previous one ([`pinif_ebpf::enforce::until`]).
     pub fn enforced_until(&self) -> u64 {
-        self.enforce_until
+        self.more.enforce_until
     }
 
     /// Whether the policy in force is enforced now, at this instant of `CLOCK_MONOTONIC`.
     pub fn enforces(&self, now: Duration) -> bool {
-        until::holds(self.enforce_until, || now.as_nanos() as u64)
+        until::holds(self.more.enforce_until, || now.as_nanos() as u64)
     }
 
     /// Has the policy in force, and those that come after it, enforced until this instant ([`pinif_ebpf::enforce::until`]):
@@ -147,8 +149,13 @@ impl Publisher {
         self.tables
             .enforce(self.in_force.slot(), until)
             .context("how long the policy is enforced cannot be written")?;
-        self.enforce_until = until;
+        self.more.enforce_until = until;
         Ok(())
+    }
+
+    /// Has policies that come into force from now on judge each socket and each destination by itself, so that the programs learn of them.
+    pub fn learn(&mut self) {
+        self.more.learns = true;
     }
 
     /// The zones that an interface is in; nothing where it is not published.
@@ -190,7 +197,7 @@ impl Publisher {
         policy: &Policy,
         audited: impl Fn(IfIndex) -> bool,
     ) -> Result<()> {
-        let enforces = self.enforce_until != until::NEVER;
+        let enforces = self.more.enforce_until != until::NEVER;
         let now = Published {
             zones: zones::of(network, policy, |index| enforces && audited(index)),
             host: Host::of(netns, network, audited),
@@ -314,7 +321,7 @@ impl Publisher {
         let mut ingress_of = Vec::new();
         let written = self
             .tables
-            .write(policy, slot, generation, self.enforce_until)
+            .write(policy, slot, generation, &self.more)
             .and_then(|written| {
                 for &(netns, network) in networks {
                     let before = self.published.get(&netns);

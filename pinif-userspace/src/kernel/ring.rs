@@ -7,7 +7,9 @@ use aya::{
     Ebpf, Pod,
     maps::{MapData, RingBuf},
 };
-use pinif_ebpf::{arrival::NewNamespace, bypass::Bypass, sighting::SightingRecord, wake::WakeUp};
+use pinif_ebpf::{
+    arrival::NewNamespace, bypass::Bypass, learned::Learner, sighting::SightingRecord, wake::WakeUp,
+};
 use tokio::io::{Interest, unix::AsyncFd};
 
 use super::object::take_map;
@@ -31,6 +33,11 @@ impl Record for Bypass {
 /// A socket was made in a namespace that was not reported yet.
 impl Record for NewNamespace {
     const MAP: &'static str = "ARRIVALS";
+}
+
+/// A program is new among those that send.
+impl Record for Learner {
+    const MAP: &'static str = "LEARNERS";
 }
 
 /// Somebody who sleeps is to wake up.

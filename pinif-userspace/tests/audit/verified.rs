@@ -52,6 +52,24 @@ fn what_is_for_replies_is_loaded_where_they_are_audited() {
 }
 
 #[test]
+fn what_is_for_learning_is_verified_where_it_is_learned() {
+    let needs = [Need::Namespaces, Need::VerifiedCount];
+    scenario("verified learn", &needs, |bench| {
+        let of = |arguments: &[&str]| {
+            let auditor = bench.audit(arguments);
+            let verified = verified(auditor.pid());
+            auditor.stop().expect().nothing_else();
+            verified["pinif_egress"]
+        };
+        let (plain, learning) = (of(&[]), of(&["--learn"]));
+        assert!(
+            (plain + 1..MOST).contains(&learning),
+            "{plain}, then {learning}"
+        );
+    });
+}
+
+#[test]
 fn the_programs_that_refuse_are_loaded_where_a_policy_is_enforced() {
     let needs = [Need::Namespaces, Need::VerifiedCount];
     scenario("verified refuse", &needs, |bench| {

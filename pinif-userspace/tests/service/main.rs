@@ -15,6 +15,7 @@ mod instructions;
 mod interfaces;
 mod journal;
 mod kinds;
+mod learn;
 mod logging;
 mod many_interfaces;
 mod names;

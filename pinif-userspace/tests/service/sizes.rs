@@ -8,7 +8,7 @@ use std::{env, fs};
 
 use aya::maps::MapInfo;
 use pinif_interpreter::{Definition, Machine, kind};
-use pinif_userspace::kernel::{Object, of_sockets};
+use pinif_userspace::kernel::{Object, WITHOUT_LEARNING, of_sockets};
 
 use crate::bench::{self, scenario};
 use crate::paths::page::replaced;
@@ -47,7 +47,10 @@ fn entries(map: &Definition, asked: Asked, cpus: u64) -> u64 {
     let sized = sized.map(|(name, entries)| (name, u64::from(entries)));
     let least = [("SCRATCH", 1), ("HEARD", 1)].into_iter();
     let least = least.filter(|_| !asked.enforces);
-    let mut all = least.chain(sized).chain([("STEADY", cpus)]);
+    let unlearned = WITHOUT_LEARNING.into_iter();
+    let unlearned = unlearned.map(|(name, entries)| (name, u64::from(entries)));
+    let all = least.chain(unlearned).chain(sized);
+    let mut all = all.chain([("STEADY", cpus)]);
     let entries = all.find(|(name, _)| *name == map.name);
     entries.map_or(map.entries.into(), |(_, entries)| entries)
 }

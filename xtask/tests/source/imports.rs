@@ -22,7 +22,7 @@ const ORDER: [&[&str]; 14] = [
     &["policy"],
     &["kernel"],
     &["findings"],
-    &["survey", "hold", "history"],
+    &["survey", "hold", "history", "learned"],
     &["foresee"],
     &["hub"],
     &["collector"],

@@ -24,10 +24,11 @@ use crate::{
         packet::Skb,
         sock::{AF_PACKET, Sock},
     },
+    learn::pinif_learn,
     recheck::pinif_recheck,
     reread,
     state::{
-        self, cells, findings, losses, policy,
+        self, cells, findings, learned, losses, policy,
         scratch::{self, Scratch},
     },
     verdict_cache::{self, Cached},
@@ -77,7 +78,11 @@ fn look_closer(skb: Skb, in_force: InForce, is_steady: bool) -> bool {
     }
     find_sender(skb);
     come_to_verdict(skb);
-    conclude(skb, pinif_count(context))
+    let outcome = pinif_count(context);
+    if learned::is_on() {
+        pinif_learn(context);
+    }
+    conclude(skb, outcome)
 }
 
 verified_once! {

@@ -9,6 +9,7 @@ pub mod endpoints;
 pub mod findings;
 pub mod heard;
 pub mod ingress_policy;
+pub mod learned;
 pub mod losses;
 pub mod lower_devices;
 pub mod names;

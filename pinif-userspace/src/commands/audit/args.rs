@@ -87,6 +87,10 @@ pub struct AuditArgs {
     #[arg(long)]
     pub(super) replies: bool,
 
+    /// Learn what is sent by whom, for `pinif learn` and `pinif policy test`: each socket's first packet to each destination is looked at
+    #[arg(long, conflicts_with = "persist")]
+    pub(super) learn: bool,
+
     /// How many sockets there is room for at a time, from 4096 to 4194304; of one user's, a quarter [default: one for each 64 KiB of
     /// memory, from 16384 to 131072]
     #[arg(long, value_name = "N", value_parser = sockets)]

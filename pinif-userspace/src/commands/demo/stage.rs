@@ -58,6 +58,7 @@ impl Stage {
             quiet_after: QUIET_AFTER,
             foresee: false,
             replies: false,
+            learn: false,
             max_sockets: None,
             attach: Mode::of_kernel(),
             log_level: 0,

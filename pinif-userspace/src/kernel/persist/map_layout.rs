@@ -53,10 +53,19 @@ pub(super) fn text(object: &[u8]) -> Result<String> {
     Ok(lines.map(|line| line + "\n").collect())
 }
 
-/// Whether a map stays, by its name. What is in the object's own sections is a build's; the ring of debug messages, and what wakes who
-/// sleeps, are of the one who reads them.
+/// Whether a map stays, by its name. What is in the object's own sections is a build's; the ring of debug messages, what wakes who
+/// sleeps, and what is learned, are of the one who reads them.
 pub(super) fn lasts(map: &str) -> bool {
-    !map.starts_with('.') && !["AYA_LOGS", "ASLEEP", "WAKES"].contains(&map)
+    const OF_READERS: [&str; 7] = [
+        "AYA_LOGS",
+        "ASLEEP",
+        "WAKES",
+        "LEARNED",
+        "LEARNED_SOCKETS",
+        "LEARNERS",
+        "LEARNING",
+    ];
+    !map.starts_with('.') && !OF_READERS.contains(&map)
 }
 
 #[cfg(test)]

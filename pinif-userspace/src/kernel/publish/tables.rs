@@ -11,7 +11,7 @@ use pinif_ebpf::{
     lower_devices::{DeviceKey, LowerDeviceKey},
     policy::{
         Active, CgroupKey, Demand, DemandKey, ExecutableKey, InterfaceZones, NumberKey, PortKey,
-        PrefixKey, RuleSet, Slot,
+        PrefixKey, RuleSet, Slot, dimension::LEARNED,
     },
     tunnel::TunnelKey,
     verdict::arrival::IngressPolicy,
@@ -25,6 +25,14 @@ use crate::{
         compile::{Compiled, TrieEntry, compile},
     },
 };
+
+/// What is in force beside what a policy says.
+pub(super) struct More {
+    /// Until when policies are enforced ([`pinif_ebpf::enforce::until`]).
+    pub(super) enforce_until: u64,
+    /// Whether it is learned what is sent by whom.
+    pub(super) learns: bool,
+}
 
 /// A policy that was written.
 pub(super) struct Written {
@@ -149,7 +157,7 @@ impl Tables {
         policy: &Policy,
         slot: Slot,
         generation: u32,
-        enforce_until: u64,
+        more: &More,
     ) -> Result<Written> {
         // All of them: a dimension that has no map does not compile.
         let Compiled {
@@ -164,7 +172,10 @@ impl Tables {
             cgroups: paths,
             executables: files,
         } = compile(policy, slot, generation);
-        active.enforce_until = enforce_until;
+        active.enforce_until = more.enforce_until;
+        if more.learns {
+            active.dimensions |= LEARNED;
+        }
         fill(&mut self.demands, demands)?;
         fill(&mut self.protocols, protocols)?;
         fill(&mut self.users, users)?;

@@ -1,0 +1,33 @@
+//! The audit's part of what is learned: who is new is looked at, and who asks is answered.
+
+use anyhow::Result;
+use pinif_ebpf::{learned::Learner, loss::Loss};
+
+use super::audit::Audit;
+use crate::learned::Page;
+
+impl Audit {
+    /// Who is new among those that send.
+    pub(super) fn on_learners(&mut self, learners: &[Learner]) {
+        if let Some(learning) = &mut self.learning {
+            learning.on(learners);
+        }
+    }
+
+    /// A page of what was learned; none where nothing is.
+    ///
+    /// # Errors
+    ///
+    /// When the table cannot be read.
+    pub(super) fn learned(&mut self, from: u64, limit: usize) -> Result<Option<Page>> {
+        let Some(learning) = &mut self.learning else {
+            return Ok(None);
+        };
+        let losses = self.counters.losses()?;
+        let lost = losses.iter().find(|(loss, _)| *loss == Loss::LearnedFull);
+        let not_learned = lost.map_or(0, |(_, lost)| *lost);
+        learning
+            .page(from, limit, &self.names, not_learned)
+            .map(Some)
+    }
+}
