@@ -31,7 +31,6 @@ fn the_route_of_ipv6_that_is_named_is_the_one_that_was_taken() {
 }
 
 #[test]
-#[ignore = "nobody has seen it pass on a kernel that has VRFs yet"]
 fn the_route_of_a_vrf_that_is_named_is_the_one_that_was_taken() {
     the_named_routes_are_taken(&World::VRF, &[Need::Link(LinkKind::Vrf)]);
 }

@@ -68,7 +68,7 @@ impl Line {
             }
             Self::V6_12 => concat!(
                 families!(),
-                " | (not binary(audit) & not test(/^(top::sizes|control::flood)::/)) | test(/^(integrity|persist|stacks|verified)::/)"
+                " | (not binary(audit) & not test(/^(top::sizes|control::flood)::/)) | test(/^(integrity|persist|stacks|verified)::/) | test(/^named_routes::.*_vrf_/)"
             ),
         }
     }

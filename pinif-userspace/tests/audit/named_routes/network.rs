@@ -260,12 +260,12 @@ impl Sender {
     pub fn random(world: &World, dice: &mut Dice) -> Self {
         let [inside, outside] = world.own;
         let device = world.vrf.filter(|_| dice.one_in(2));
+        // The first is the VRF's, and the other is not: only sockets that are there may be bound to it.
+        let may_be =
+            |address: &&str| world.vrf.is_none() || device.is_some() == (*address == inside);
         Self {
             to: dice.of(&world.destinations),
-            // The other is none of the VRF's, so that no socket there may be bound to it.
-            bind: dice
-                .of(&[None, Some(inside), Some(outside)])
-                .filter(|bind| device.is_none() || *bind == inside),
+            bind: dice.of(&[None, Some(inside), Some(outside)]).filter(may_be),
             device,
             user: dice.of(&[0, 0, 1000]),
             mark: dice.of(&[0, 0, 7]),
