@@ -7,7 +7,7 @@ mod in_table;
 mod prefixes;
 mod query;
 
-use std::{io, net::IpAddr};
+use std::{collections::BTreeSet, io, net::IpAddr};
 
 use netlink_packet_core::Parseable;
 use netlink_packet_route::{
@@ -49,6 +49,8 @@ pub struct RouteOracle {
     requester: Requester,
     /// Of IPv4 and of IPv6, as they were read last.
     rules: [Option<Rules>; 2],
+    /// The tables of IPv4 that had no route for a type of service when they were read last.
+    without_tos: BTreeSet<u32>,
 }
 
 impl RouteOracle {
@@ -70,6 +72,7 @@ impl RouteOracle {
             numbering,
             requester: netns.run(|| Requester::open(NETLINK_ROUTE))??,
             rules: [None, None],
+            without_tos: BTreeSet::new(),
         })
     }
 
@@ -163,9 +166,10 @@ impl RouteOracle {
         })
     }
 
-    /// That rules or routes have changed: rules are read again when they are needed.
+    /// That rules or routes have changed: what is kept of them is read again when it is needed.
     pub fn rules_changed(&mut self) {
         self.rules = [None, None];
+        self.without_tos.clear();
     }
 
     fn rule_of(&mut self, query: &RouteQuery, route: &Route, links: &Links) -> Option<Rule> {
@@ -234,10 +238,8 @@ impl RouteOracle {
             result => result?,
         };
         route.take_kind_of_entry();
-        if query.tos != 0 && query.destination.is_ipv4() {
-            // Where that cannot be read, it is taken for one for all.
-            let tos = in_table::tos_of(&self.netns, self.numbering, &route, query.tos);
-            route.tos = tos.unwrap_or(0);
+        if route.tos != 0 {
+            route.tos = self.tos_of(&route, query.tos);
         }
         if route.output.is_none() {
             // Several next hops: only an ordinary look-up says which of them this flow takes.
@@ -252,6 +254,19 @@ impl RouteOracle {
                 .is_some_and(|hop| hop.is_onlink);
         }
         Ok(route)
+    }
+
+    /// The type of service that the route is for, which the kernel has answered with one. Where that cannot be read, it is taken for one for
+    /// all.
+    fn tos_of(&mut self, route: &Route, asked: u8) -> u8 {
+        if route.prefix.addr().is_ipv6() || self.without_tos.contains(&route.table) {
+            return 0;
+        }
+        let tos = in_table::tos_of(&self.netns, self.numbering, route, asked);
+        if let Ok(None) = tos {
+            self.without_tos.insert(route.table);
+        }
+        tos.ok().flatten().unwrap_or(0)
     }
 
     fn ask(&mut self, query: &RouteQuery, flags: RouteFlags) -> Result<Route, RouteError> {

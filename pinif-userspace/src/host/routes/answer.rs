@@ -101,9 +101,11 @@ impl Route {
             protocol,
             kind,
             address_family,
+            tos,
             ..
         } = message.header;
         let mut route = Self {
+            tos,
             table: u32::from(table),
             protocol,
             kind,

@@ -30,18 +30,14 @@ pub(super) fn find(
     let mut best = None;
     read(netns, table, to.is_ipv6(), |message| {
         if is_followed(message, tos) {
-            let route = Route {
-                tos: message.header.tos,
-                ..Route::read(message, numbering)
-            };
-            better(&mut best, route, table, to);
+            better(&mut best, Route::read(message, numbering), table, to);
         }
     })?;
     Ok(best)
 }
 
-/// The type of service that a route is for; zero where it is for all. Of one that packets of this type of service follow, the kernel's
-/// answer has theirs before Linux 6.11, not its own (`inet_rtm_getroute`).
+/// The type of service that a route is for, zero where it is for all; none where no route of its table is for one. Of one that packets of
+/// this type of service follow, the kernel's answer has theirs before Linux 6.11, not its own (`inet_rtm_getroute`).
 ///
 /// # Errors
 /// As [`find`].
@@ -50,16 +46,19 @@ pub(super) fn tos_of(
     numbering: Numbering,
     route: &Route,
     asked: u8,
-) -> io::Result<u8> {
+) -> io::Result<Option<u8>> {
     let is_ipv6 = route.prefix.addr().is_ipv6();
-    let mut found = 0;
+    let mut found = None;
     read(netns, route.table, is_ipv6, |message| {
-        let tos = message.header.tos;
         let mut entry = Route::read(message, numbering);
         entry.take_kind_of_entry();
-        let key = |route: &Route| (route.table, route.prefix, route.metric);
-        if tos != 0 && key(&entry) == key(route) && types_of_service(asked).contains(&tos) {
-            found = tos;
+        if entry.tos == 0 || entry.table != route.table {
+            return;
+        }
+        let tos = found.get_or_insert(0);
+        let key = |route: &Route| (route.prefix, route.metric);
+        if key(&entry) == key(route) && types_of_service(asked).contains(&entry.tos) {
+            *tos = entry.tos;
         }
     })?;
     Ok(found)
