@@ -24,7 +24,7 @@ pub mod what {
     pub const NAMES_INTERFACE: u8 = 1 << 3;
 }
 
-/// Packets that are alike in all that a policy looks at, but for the port that names no service.
+/// Packets that are the same in all that a policy looks at, but for the port that names no service.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct LearnedKey {

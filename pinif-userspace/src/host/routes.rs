@@ -2,6 +2,7 @@
 
 mod answer;
 mod beside;
+mod dump;
 mod error;
 mod in_table;
 mod prefixes;

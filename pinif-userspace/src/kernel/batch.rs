@@ -4,7 +4,7 @@
 use std::{
     io,
     mem::MaybeUninit,
-    os::fd::{AsRawFd as _, OwnedFd},
+    os::fd::{AsFd, AsRawFd as _, OwnedFd},
     ptr,
 };
 
@@ -33,8 +33,10 @@ struct Attributes {
 }
 
 /// The entries of a map, some at a time. What is added or removed meanwhile is there or not; all else is there once.
-pub struct Batches<K, V> {
-    map: OwnedFd,
+///
+/// `F` is the map's descriptor: one of its own, or one that is borrowed while it is read.
+pub struct Batches<K, V, F = OwnedFd> {
+    map: F,
     /// How each value is read.
     flags: u64,
     keys: Vec<MaybeUninit<K>>,
@@ -44,19 +46,19 @@ pub struct Batches<K, V> {
     is_over: bool,
 }
 
-impl<K: Pod, V: Pod> Batches<K, V> {
+impl<K: Pod, V: Pod, F: AsFd> Batches<K, V, F> {
     /// The entries of a hash map, whose keys and values these are.
-    pub fn of(map: OwnedFd) -> Self {
+    pub fn of(map: F) -> Self {
         Self::with(map, ENTRIES, 0)
     }
 
     /// The entries of an array, whose indexes and values these are, so many at a time; each value is read while its lock is held
     /// (`struct bpf_spin_lock`).
-    pub fn locked(map: OwnedFd, entries: usize) -> Self {
+    pub fn locked(map: F, entries: usize) -> Self {
         Self::with(map, entries, BPF_F_LOCK)
     }
 
-    fn with(map: OwnedFd, entries: usize, flags: u64) -> Self {
+    fn with(map: F, entries: usize, flags: u64) -> Self {
         Self {
             map,
             flags,
@@ -96,7 +98,7 @@ impl<K: Pod, V: Pod> Batches<K, V> {
                 keys: self.keys.as_mut_ptr().expose_provenance() as u64,
                 values: self.values.as_mut_ptr().expose_provenance() as u64,
                 count: self.keys.len() as u32,
-                map: self.map.as_raw_fd().cast_unsigned(),
+                map: self.map.as_fd().as_raw_fd().cast_unsigned(),
                 element_flags: self.flags,
                 ..Attributes::default()
             };

@@ -115,7 +115,7 @@ impl Counters {
     pub fn value(&self, key: &FindingKey) -> Option<FindingValue> {
         let mut value = self.findings.get(key, 0).ok()?;
         // After the finding.
-        let add = self.steady.reader().ok()?.adder().ok()?;
+        let add = self.steady.adder().ok()?;
         add(key, &mut value);
         Some(value)
     }

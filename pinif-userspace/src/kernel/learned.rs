@@ -1,14 +1,11 @@
 //! Reading what the programs have learned.
 
-use std::{
-    io,
-    os::fd::{AsFd as _, OwnedFd},
-};
+use std::{io, os::fd::AsFd as _};
 
 use anyhow::{Context as _, Result, bail};
 use aya::{
     Ebpf,
-    maps::{HashMap, Map, MapData},
+    maps::{Map, MapData},
 };
 use pinif_ebpf::learned::{LearnedKey, LearnedState, Learner};
 
@@ -16,10 +13,8 @@ use super::{batch::Batches, object::take_map, ring::Ring};
 
 /// The table of what is sent by whom, and the ring buffer that reports who is new in it.
 pub struct Learned {
-    /// Kept open: programs that are loaded later have its descriptor in them.
-    _map: HashMap<MapData, LearnedKey, LearnedState>,
-    /// The same table's descriptor, which aya does not give.
-    table: OwnedFd,
+    /// Its descriptor stays open: programs that are loaded later name the map by it.
+    table: MapData,
     learners: Ring<Learner>,
 }
 
@@ -30,13 +25,11 @@ impl Learned {
     ///
     /// When the object lacks one, or has it in another shape.
     pub fn open(ebpf: &mut Ebpf) -> Result<Self> {
-        let map = take_map(ebpf, "LEARNED")?;
-        let Map::HashMap(data) = &map else {
+        let Map::HashMap(table) = take_map(ebpf, "LEARNED")? else {
             bail!("the eBPF object's map LEARNED is of another type");
         };
         Ok(Self {
-            table: data.fd().as_fd().try_clone_to_owned()?,
-            _map: map.try_into()?,
+            table,
             learners: Ring::open(ebpf)?,
         })
     }
@@ -48,8 +41,7 @@ impl Learned {
     /// When the map cannot be read.
     pub fn entries(&self) -> Result<Vec<(LearnedKey, LearnedState)>> {
         let read = "what was learned cannot be read from its map";
-        let mut batches: Batches<LearnedKey, LearnedState> =
-            Batches::of(self.table.try_clone().context(read)?);
+        let mut batches = Batches::<LearnedKey, LearnedState, _>::of(self.table.fd().as_fd());
         let mut entries = Vec::new();
         while let Some(batch) = batches.next().context(read)? {
             entries.extend(batch);

@@ -2,7 +2,7 @@
 
 use std::{
     fs, io,
-    os::fd::{AsFd as _, OwnedFd},
+    os::fd::{AsFd as _, BorrowedFd, OwnedFd},
 };
 
 use anyhow::{Context as _, Result, bail};
@@ -60,7 +60,16 @@ impl SteadyFlows {
         })
     }
 
-    /// What reads it.
+    /// As [`Reader::adder`].
+    ///
+    /// # Errors
+    ///
+    /// When the map cannot be read.
+    pub(super) fn adder(&self) -> io::Result<impl Fn(&FindingKey, &mut FindingValue) + use<>> {
+        adder(self.table.fd().as_fd(), self.entries)
+    }
+
+    /// What reads it when this is held no longer.
     ///
     /// # Errors
     ///
@@ -86,18 +95,25 @@ impl Reader {
     ///
     /// When the map cannot be read.
     pub(super) fn adder(&self) -> io::Result<impl Fn(&FindingKey, &mut FindingValue) + use<>> {
-        let mut flows: Vec<SteadyFlow> = Vec::new();
-        let mut batches = Batches::<u32, SteadyFlow>::locked(self.map.try_clone()?, self.entries);
-        while let Some(batch) = batches.next()? {
-            let counted = batch.map(|(_, flow)| flow);
-            flows.extend(counted.filter(|flow| flow.count.packets != 0));
-        }
-        Ok(move |key: &FindingKey, value: &mut FindingValue| {
-            for flow in &flows {
-                flow.add_to(key, &mut value.state);
-            }
-        })
+        adder(self.map.as_fd(), self.entries)
     }
+}
+
+fn adder(
+    map: BorrowedFd<'_>,
+    entries: usize,
+) -> io::Result<impl Fn(&FindingKey, &mut FindingValue) + use<>> {
+    let mut flows: Vec<SteadyFlow> = Vec::new();
+    let mut batches = Batches::<u32, SteadyFlow, _>::locked(map, entries);
+    while let Some(batch) = batches.next()? {
+        let counted = batch.map(|(_, flow)| flow);
+        flows.extend(counted.filter(|flow| flow.count.packets != 0));
+    }
+    Ok(move |key: &FindingKey, value: &mut FindingValue| {
+        for flow in &flows {
+            flow.add_to(key, &mut value.state);
+        }
+    })
 }
 
 /// All findings, some at a time, each with what the CPUs have counted of it.

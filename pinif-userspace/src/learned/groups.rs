@@ -1,4 +1,4 @@
-//! Destinations that are treated alike: traffic by the network that it goes to, and networks by what holds for all that goes there.
+//! Destinations by what holds for them: traffic by the network that it goes to, and networks by what holds for all that goes there.
 
 use std::{
     collections::{BTreeMap, BTreeSet},

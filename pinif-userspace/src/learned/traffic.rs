@@ -1,4 +1,4 @@
-//! Traffic that is alike: one sender, one destination, one service, one way out.
+//! Traffic of one kind: one sender, one destination, one service, one way out.
 
 use std::{fmt, net::IpAddr, ops::AddAssign};
 
@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::text::words::{counted, grouped};
 
-/// Packets that are alike in all that a policy looks at, but for the port that names no service.
+/// Packets that are the same in all that a policy looks at, but for the port that names no service.
 #[derive(
     Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
 )]

@@ -1,9 +1,13 @@
 //! The command line.
 
+mod membership;
+
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, ValueEnum};
+
+pub use membership::How;
 
 /// Sends packets for pinif's tests, and says what it sent.
 #[derive(Parser, Debug)]
@@ -321,31 +325,6 @@ pub struct Groups {
     /// Whom it is joined for.
     #[arg(long, default_value = "192.0.2.77")]
     pub source: IpAddr,
-}
-
-/// An option that joins a group, or says of which sources it is wanted.
-#[derive(ValueEnum, Clone, Copy, Debug)]
-pub enum How {
-    /// `IP_ADD_MEMBERSHIP` with `ip_mreq`.
-    Mreq,
-    /// The same with `ip_mreqn`, or `IPV6_ADD_MEMBERSHIP`.
-    Mreqn,
-    /// `IP_ADD_SOURCE_MEMBERSHIP`.
-    Source,
-    /// `IPV6_JOIN_ANYCAST`.
-    Anycast,
-    /// `MCAST_JOIN_GROUP`.
-    Mcast,
-    /// `MCAST_JOIN_SOURCE_GROUP`.
-    McastSource,
-    /// `IP_BLOCK_SOURCE`.
-    Block,
-    /// `MCAST_BLOCK_SOURCE`.
-    McastBlock,
-    /// `IP_MSFILTER`.
-    Filter,
-    /// `MCAST_MSFILTER`.
-    McastFilter,
 }
 
 /// One TCP connection: the client sends `--bytes`, the server reads them.

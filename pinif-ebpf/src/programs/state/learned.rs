@@ -1,4 +1,4 @@
-//! What is sent by whom, where the auditor learns: an entry for packets that are alike, entered when the first of them is judged.
+//! What is sent by whom, where the auditor learns: an entry for packets that a policy cannot distinguish, entered when the first of them is judged.
 
 use aya_ebpf::{
     Global,

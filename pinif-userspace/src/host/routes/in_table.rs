@@ -1,20 +1,15 @@
 //! What is read of one table, whichever rules lead there: the route that it has for a destination, for the kernel's look-up begins at the
 //! rules, and the type of service that a route is for.
 
-use std::{cmp::Reverse, io, net::IpAddr, ops::ControlFlow};
+use std::{cmp::Reverse, io, net::IpAddr};
 
-use netlink_packet_core::Parseable as _;
 use netlink_packet_route::{
     AddressFamily,
     route::{RouteAttribute, RouteFlags, RouteMessage},
 };
-use netlink_sys::protocols::NETLINK_ROUTE;
 
-use super::Route;
-use crate::host::{netlink::Requester, netns::NetNs, numbering::Numbering};
-
-/// How many routes are read. A host that has more (those of the Internet) is not asked so.
-const ROUTES: usize = 10_000;
+use super::{Route, dump::dump};
+use crate::host::{netns::NetNs, numbering::Numbering};
 
 /// The route of a table that a packet of a type of service follows to a destination; none where the table has none.
 ///
@@ -74,7 +69,7 @@ fn read(
     netns: &NetNs,
     table: u32,
     is_ipv6: bool,
-    mut take: impl FnMut(&RouteMessage) + Send,
+    take: impl FnMut(&RouteMessage) + Send,
 ) -> io::Result<()> {
     let mut all = RouteMessage::default();
     all.header.address_family = if is_ipv6 {
@@ -84,30 +79,11 @@ fn read(
     };
     // Kernels that filter dumps read no other table's.
     all.attributes.push(RouteAttribute::Table(table));
-    let mut read = 0;
-    let dumped = netns.run(|| {
-        Requester::open(NETLINK_ROUTE)?.dump(libc::RTM_GETROUTE, &all, |kind, payload| {
-            read += 1;
-            if read > ROUTES {
-                return ControlFlow::Break(());
-            }
-            if kind == libc::RTM_NEWROUTE
-                && let Ok(message) = RouteMessage::parse(payload)
-            {
-                take(&message);
-            }
-            ControlFlow::Continue(())
-        })
-    })?;
-    match dumped {
+    match dump(netns, &all, take) {
         // There is no such table, as that of last resort where nothing was ever entered (`inet_dump_fib`).
-        Err(error) if error.raw_os_error() == Some(libc::ENOENT) => {}
-        answer => answer?,
+        Err(error) if error.raw_os_error() == Some(libc::ENOENT) => Ok(()),
+        answer => answer,
     }
-    if read > ROUTES {
-        return Err(io::ErrorKind::QuotaExceeded.into());
-    }
-    Ok(())
 }
 
 /// Whether a packet of a type of service may follow an entry: not one for another, nor one of the kernel's own caches, nor one

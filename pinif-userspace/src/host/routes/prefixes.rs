@@ -1,20 +1,15 @@
 //! The destinations that a namespace has routes for, in whichever table.
 
-use std::{collections::BTreeSet, io, ops::ControlFlow};
+use std::{collections::BTreeSet, io};
 
 use ipnet::IpNet;
-use netlink_packet_core::Parseable as _;
 use netlink_packet_route::{
     AddressFamily,
     route::{RouteFlags, RouteMessage, RouteType},
 };
-use netlink_sys::protocols::NETLINK_ROUTE;
 
-use super::Route;
-use crate::host::{netlink::Requester, netns::NetNs, numbering::Numbering};
-
-/// How many routes are read of each family: as many as of a single table ([`super::in_table`]).
-const ROUTES: usize = 10_000;
+use super::{Route, dump::dump};
+use crate::host::{netns::NetNs, numbering::Numbering};
 
 /// The prefixes of a namespace's routes to other hosts, the default ones among them.
 ///
@@ -23,32 +18,15 @@ const ROUTES: usize = 10_000;
 pub fn prefixes(netns: &NetNs) -> io::Result<BTreeSet<IpNet>> {
     let mut prefixes = BTreeSet::new();
     for family in [AddressFamily::Inet, AddressFamily::Inet6] {
-        netns.run(|| read(family, &mut prefixes))??;
+        let mut all = RouteMessage::default();
+        all.header.address_family = family;
+        dump(netns, &all, |message| {
+            if leads_elsewhere(message) {
+                prefixes.insert(Route::read(message, Numbering::OWN).prefix.trunc());
+            }
+        })?;
     }
     Ok(prefixes)
-}
-
-fn read(family: AddressFamily, prefixes: &mut BTreeSet<IpNet>) -> io::Result<()> {
-    let mut all = RouteMessage::default();
-    all.header.address_family = family;
-    let mut read = 0;
-    Requester::open(NETLINK_ROUTE)?.dump(libc::RTM_GETROUTE, &all, |kind, payload| {
-        read += 1;
-        if read > ROUTES {
-            return ControlFlow::Break(());
-        }
-        if kind == libc::RTM_NEWROUTE
-            && let Ok(message) = RouteMessage::parse(payload)
-            && leads_elsewhere(&message)
-        {
-            prefixes.insert(Route::read(&message, Numbering::OWN).prefix.trunc());
-        }
-        ControlFlow::Continue(())
-    })?;
-    if read > ROUTES {
-        return Err(io::ErrorKind::QuotaExceeded.into());
-    }
-    Ok(())
 }
 
 /// Whether a route is one that packets leave by: not one to the host itself, to a group or a broadcast address, and none of the kernel's

@@ -2,10 +2,9 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 use netlink_packet_route::link::{InfoData, InfoVeth};
 use pinif_lab::send::index;
 use pinif_lab::{Cgroup, Namespace, Route};
@@ -18,6 +17,7 @@ use crate::auditor::Auditor;
 use crate::leak::{self, FIRST_USER};
 use crate::progress::Progress;
 use crate::report::Section;
+use crate::waiting::until;
 
 /// How many interfaces there are besides loopback and those by which all leaks: pairs of veth.
 const INTERFACES: u32 = 1_000;
@@ -125,19 +125,21 @@ fn name(number: u32) -> String {
 
 /// Waits until so many findings are reported. While thousands of them are new, the auditor may be late with an answer.
 fn wait_for(auditor: &Auditor, findings: u32) -> Result<()> {
-    let start = Instant::now();
-    loop {
-        let total = ask(auditor.socket(), "/v1/findings?limit=1").and_then(|page| {
-            let page: FindingsPage = serde_json::from_slice(&page)?;
-            Ok(page.total)
-        });
-        match total {
-            Ok(total) if total == u64::from(findings) => return Ok(()),
-            outcome if start.elapsed() > PATIENCE => {
-                let total = outcome?;
-                bail!("there are {total} findings instead of {findings}");
-            }
-            _ => thread::sleep(Duration::from_millis(200)),
-        }
-    }
+    let total = || -> Result<u64> {
+        let page = ask(auditor.socket(), "/v1/findings?limit=1")?;
+        let page: FindingsPage = serde_json::from_slice(&page)?;
+        Ok(page.total)
+    };
+    let pause = Duration::from_millis(200);
+    until(
+        PATIENCE,
+        pause,
+        || Ok(total()),
+        |total| matches!(total, Ok(total) if *total == u64::from(findings)),
+        |total| match total {
+            Ok(total) => format!("there are {total} findings instead of {findings}"),
+            Err(error) => format!("{error:#}"),
+        },
+    )??;
+    Ok(())
 }
