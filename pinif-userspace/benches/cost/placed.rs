@@ -9,6 +9,10 @@ use crate::site::Site;
 pub const RESTRICTION: &str = "systemd's RestrictNetworkInterfaces=";
 /// What [`flows`] is.
 pub const FLOWS: &str = "a table of flows";
+/// What [`recognizing`] is.
+pub const RECOGNIZING: &str = "the least that recognizes copies";
+/// As many as pinif has room for of sockets that are there, and of closed ones.
+const SOCKETS: (u32, u32) = (262_144, 32_768);
 /// More than any namespace of a site has.
 const MOST_INTERFACES: u32 = 64;
 /// How many flows are kept: more than any load has.
@@ -56,16 +60,41 @@ impl Placed {
 /// # Errors
 /// Where the kernel refuses.
 pub fn least(site: &Site) -> Result<Vec<Placed>> {
+    place_least(site, None)
+}
+
+/// The same with what recognizes the copy of a packet, which has no socket: by an entry in a table of the sockets that are there, made with the
+/// socket's first packet, which the close moves to a table of closed sockets.
+///
+/// # Errors
+/// Where the kernel refuses.
+pub fn recognizing(site: &Site) -> Result<Vec<Placed>> {
+    let (sockets, closed) = SOCKETS;
+    let sockets = Map::new(MapKind::Hash, 24, sockets)?;
+    let closed = Map::new(MapKind::LruHash, 24, closed)?;
+    place_least(site, Some((&sockets, &closed)))
+}
+
+fn place_least(site: &Site, tables: Option<(&Map, &Map)>) -> Result<Vec<Placed>> {
     let stored = Map::new(MapKind::SocketStorage, 4, 0)?;
     let counter = Map::new(MapKind::PerCpuArray, 4, 1)?;
-    let mut least = Vec::new();
+    let mut placed = Vec::new();
     for hook in HOOKS {
-        let program = assemble::storage_at(hook, &stored);
-        least.push(Placed::new(site, hook, &program)?);
+        let program = match tables {
+            Some((sockets, closed)) if hook == Hook::RELEASE => {
+                assemble::move_cookie(&stored, sockets, closed)
+            }
+            _ => assemble::storage_at(hook, &stored),
+        };
+        placed.push(Placed::new(site, hook, &program)?);
     }
-    let program = assemble::least(&stored, &counter);
-    least.push(Placed::new(site, Hook::EGRESS, &program)?);
-    Ok(least)
+    let least = assemble::least(&stored, &counter);
+    let program = match tables {
+        Some((sockets, _)) => assemble::all([least, assemble::enter_cookie_once(&stored, sockets)]),
+        None => least,
+    };
+    placed.push(Placed::new(site, Hook::EGRESS, &program)?);
+    Ok(placed)
 }
 
 /// What systemd attaches to a cgroup for `RestrictNetworkInterfaces=`, with all links allowed, of each namespace that a load is in.

@@ -10,7 +10,7 @@ use pinif_lab::Namespace;
 
 use crate::auditor::Auditor;
 use crate::bpf::{Hook, empty};
-use crate::placed::{self, FLOWS, Placed, RESTRICTION};
+use crate::placed::{self, FLOWS, Placed, RECOGNIZING, RESTRICTION};
 use crate::policies;
 use crate::site::Site;
 
@@ -35,11 +35,13 @@ pub enum Rival {
     Restriction,
     /// A program that keeps flows in a hash table.
     Flows,
+    /// The least that recognizes copies.
+    Recognizing,
 }
 
 impl Rival {
     /// All, what the others are compared with first.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Nothing,
         Self::EmptyProgram,
         Self::EmptyPrograms,
@@ -49,6 +51,7 @@ impl Rival {
         Self::Bpftrace,
         Self::Restriction,
         Self::Flows,
+        Self::Recognizing,
     ];
 
     /// Sets it up; it is there when this returns, until what it returns is dropped.
@@ -66,6 +69,7 @@ impl Rival {
             Self::Bpftrace => Guard::Process(bpftrace()?),
             Self::Restriction => Guard::Placed(placed::restriction(site)?),
             Self::Flows => Guard::Placed(placed::flows(site)?),
+            Self::Recognizing => Guard::Placed(placed::recognizing(site)?),
         })
     }
 }
@@ -82,6 +86,7 @@ impl fmt::Display for Rival {
             Self::Bpftrace => "bpftrace",
             Self::Restriction => RESTRICTION,
             Self::Flows => FLOWS,
+            Self::Recognizing => RECOGNIZING,
         })
     }
 }

@@ -295,6 +295,49 @@ pub fn remove_cookie(map: &Map) -> Vec<Instruction> {
     steps.chain(pass(Hook::RELEASE)).collect()
 }
 
+/// Enters the cookie of the packet's socket likewise, once: what is stored with the socket says whether it was.
+pub fn enter_cookie_once(stored: &Map, map: &Map) -> Vec<Instruction> {
+    let enter: Vec<_> = [set(1, 1), store(7, 1, 0), copy(1, CONTEXT)]
+        .into_iter()
+        .chain(key_of_cookie())
+        .chain(enter(map))
+        .collect();
+    let over = enter.len() as i16;
+    let find: Vec<_> = [copy(2, 0)]
+        .into_iter()
+        .chain(self::stored(stored))
+        .collect();
+    let is_new = [
+        copy(7, 0),
+        skip_if_zero(7, over + 2),
+        load_double(1, 7, 0),
+        skip_unless(1, 0, over),
+    ];
+    let behind_socket = (find.len() + is_new.len() + enter.len()) as i16;
+    let socket = [
+        load_double(1, CONTEXT, SK),
+        skip_if_zero(1, behind_socket + 2),
+        call(helper::SK_FULLSOCK),
+        skip_if_zero(0, behind_socket),
+    ];
+    let steps = socket.into_iter().chain(find).chain(is_new).chain(enter);
+    packet_program(steps)
+}
+
+/// Moves the cookie of a socket that is closed from a map into another, and finds what is stored with the socket.
+pub fn move_cookie(stored: &Map, map: &Map, closed: &Map) -> Vec<Instruction> {
+    let find = [copy(2, 1)].into_iter().chain(self::stored(stored));
+    let key = [copy(1, CONTEXT)].into_iter().chain(key_of_cookie());
+    let remove = by_key(map, helper::MAP_DELETE);
+    std::iter::once(copy(CONTEXT, 1))
+        .chain(find)
+        .chain(key)
+        .chain(remove)
+        .chain(enter(closed))
+        .chain(pass(Hook::RELEASE))
+        .collect()
+}
+
 /// Enters a key of up to 24 bytes, all ones, into a map, and removes it again.
 pub fn enter_and_remove(map: &Map) -> Vec<Instruction> {
     let remove = by_key(map, helper::MAP_DELETE);

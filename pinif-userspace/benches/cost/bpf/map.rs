@@ -29,6 +29,8 @@ pub enum MapKind {
     PerCpuHash = 5,
     /// By number, a value for each processor.
     PerCpuArray = 6,
+    /// By a key's hash, the least recently used replaced.
+    LruHash = 9,
     /// By the longest prefix.
     Prefixes = 11,
     /// With a socket.
@@ -102,7 +104,7 @@ impl Map {
             ..CreateAttributes::default()
         };
         match kind {
-            MapKind::Array | MapKind::Programs | MapKind::PerCpuArray => {}
+            MapKind::Array | MapKind::Programs | MapKind::PerCpuArray | MapKind::LruHash => {}
             MapKind::Hash | MapKind::PerCpuHash | MapKind::Prefixes | MapKind::SocketStorage => {
                 attributes.flags = BPF_F_NO_PREALLOC;
             }

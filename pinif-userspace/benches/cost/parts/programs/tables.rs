@@ -3,7 +3,7 @@
 use super::loads::{AT_EGRESS, CLEAN, DEEP, FORWARDED, LEAKING, LIVES, MANY, SHORT};
 use super::stage::{FEW, LARGE, Measured, What};
 use crate::bpf::Hook;
-use crate::placed::{FLOWS, RESTRICTION};
+use crate::placed::{FLOWS, RECOGNIZING, RESTRICTION};
 use crate::report::{Row, Section, Target};
 
 const OVER: &str = "ns a run over an empty program";
@@ -139,20 +139,25 @@ pub fn lives(measured: &Measured) -> Section {
         for stage in [FEW, LARGE] {
             let of = |what| measured.life(what, stage, load);
             let (pinif, least) = (of(What::Pinif), of(What::Least));
+            let recognizing = of(What::Recognizing);
             let ratio = ratios(&pinif, &least);
+            let ratio_to_floor = ratios(&pinif, &recognizing);
             rows.push(Row {
                 target: (load == SHORT).then_some(Target::AtMost(1_500.0)),
                 ..Row::new([life, stage, "pinif"], UNIT, pinif)
             });
             rows.push(Row::new([life, stage, LEAST], UNIT, least));
             rows.push(Row::new([life, stage, OF_LEAST], TIMES, ratio));
+            rows.push(Row::new([life, stage, RECOGNIZING], UNIT, recognizing));
+            let of = [life, stage, "pinif, of the least that recognizes copies"];
+            rows.push(Row::new(of, TIMES, ratio_to_floor));
         }
     }
     Section {
         name: "programs",
         title: "A socket's life",
         about: Some(
-            "All runs of all programs of the life, at the hooks and at the egress, over empty programs in the same places. The accepted connection's client is on another host and in no cgroup that is watched; what the kernel sends beside the ten packets, the SYN-ACK and the FIN, is in it. The least is the sum of the least programs.",
+            "All runs of all programs of the life, at the hooks and at the egress, over empty programs in the same places. The accepted connection's client is on another host and in no cgroup that is watched; what the kernel sends beside the ten packets, the SYN-ACK and the FIN, is in it. The least is the sum of the least programs. The least that recognizes copies enters each socket into a table with its first packet, and moves it to a table of closed sockets with its close.",
         ),
         columns: vec!["life", "with", "what"],
         rows,
