@@ -1,6 +1,6 @@
 //! What a socket intends, and who made it: the records that the cgroup hooks keep.
 
-use crate::key::{Address, Endpoint, IfIndex, NetNsCookie};
+use crate::key::{Address, Endpoint, IfIndex, NetNsCookie, SocketCookie};
 
 /// The length of a task's name (`TASK_COMM_LEN`) and of an interface's (`IFNAMSIZ`).
 pub const NAME_LENGTH: usize = 16;
@@ -125,6 +125,8 @@ pub mod flag {
     /// Packets have come to it by several interfaces, or it has sent by another than these came by: where a packet must leave depends on
     /// its destination ([`crate::heard`]).
     pub const HEARD_ELSEWHERE: u32 = 1 << 12;
+    /// Its local endpoint is in the table of endpoints as another socket's: that of its listener, or of another connection that was accepted.
+    pub const JOINED: u32 = 1 << 13;
 }
 
 /// What is remembered of a socket beside what the live socket has. Kept in socket storage (`BPF_MAP_TYPE_SK_STORAGE`,
@@ -177,6 +179,12 @@ pub struct SocketRecord {
     pub heard_by: IfIndex,
     /// When the device was asked for, in nanoseconds of `CLOCK_MONOTONIC`.
     pub requested: u64,
+    /// The socket whose entry the table of endpoints has for `endpoint`. Where that is another and there is no [`flag::JOINED`], this record is
+    /// the copy of its listener's, and the socket is in no entry yet.
+    pub entered_as: SocketCookie,
+    /// Of a listener, what `salt` is for its requests. Another, since the record of each connection begins as a copy of this one, and draws a
+    /// salt of its own with its first packet.
+    pub salt_of_requests: u64,
 }
 
 /// How many destinations a record has entries of.
@@ -188,8 +196,11 @@ impl SocketRecord {
     /// Makes every entry void, after what a decision looks at has changed.
     #[inline(always)]
     pub fn changed(&mut self) {
-        // SAFETY: a valid reference; volatile, so that it stays behind what was changed.
-        unsafe { core::ptr::from_mut(&mut self.salt).write_volatile(0) };
+        // SAFETY: valid references; volatile, so that they stay behind what was changed.
+        unsafe {
+            core::ptr::from_mut(&mut self.salt).write_volatile(0);
+            core::ptr::from_mut(&mut self.salt_of_requests).write_volatile(0);
+        }
     }
 
     /// The address that `bind()` was called with; unspecified if it was with none.
@@ -202,16 +213,32 @@ impl SocketRecord {
         }
     }
 
-    /// Where the entry for any destination by this interface is, if there is one.
+    /// The entry for any destination by this interface, if there is one.
     #[inline(always)]
-    pub(crate) fn entry_by(&mut self, egress: IfIndex) -> &mut u64 {
+    pub(crate) const fn entry_by(&self, egress: IfIndex) -> u64 {
+        self.any_destination[egress.0 as usize % INTERFACES]
+    }
+
+    /// Where that is.
+    #[inline(always)]
+    pub(crate) const fn entry_by_mut(&mut self, egress: IfIndex) -> &mut u64 {
         &mut self.any_destination[egress.0 as usize % INTERFACES]
     }
 
-    /// Where the entry of this digest is, if there is one.
+    /// The entry of this digest, if there is one.
     #[inline(always)]
-    pub(crate) fn entry_of(&mut self, digest: u64) -> &mut u64 {
+    pub(crate) const fn entry_of(&self, digest: u64) -> u64 {
         // A bit that the entry keeps.
+        if digest >> 63 == 0 {
+            self.entries[0]
+        } else {
+            self.entries[1]
+        }
+    }
+
+    /// Where that is.
+    #[inline(always)]
+    pub(crate) const fn entry_of_mut(&mut self, digest: u64) -> &mut u64 {
         if digest >> 63 == 0 {
             &mut self.entries[0]
         } else {
@@ -242,6 +269,12 @@ impl SocketRecord {
         }
     }
 
+    /// Whether the socket with this cookie is in the entry that the table of endpoints has for `endpoint`.
+    #[inline(always)]
+    pub fn is_entered(&self, cookie: SocketCookie) -> bool {
+        self.has(flag::ENDPOINT) && (self.has(flag::JOINED) || self.entered_as == cookie)
+    }
+
     /// Whether the [`flag`] is set.
     #[inline(always)]
     pub const fn has(&self, flag: u32) -> bool {
@@ -253,20 +286,23 @@ impl SocketRecord {
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Flow {
-    /// The socket.
-    pub cookie: crate::key::SocketCookie,
+    /// The socket; of several that are in one entry, the first.
+    pub cookie: SocketCookie,
     /// Its bound device when it last sent.
     pub bound: IfIndex,
     /// The user in whose share of the table it is.
     pub charged: u32,
     /// Who owns it.
     pub owner: Owner,
+    /// How many sockets are in this entry.
+    pub sockets: u64,
 }
 
 const _: () = assert!(size_of::<Owner>() == 56);
-const _: () =
-    assert!(size_of::<SocketRecord>() == 56 + 56 + 16 + 16 + 8 + 2 * 32 + 16 + 8 + 8 + 8 + 8);
-const _: () = assert!(size_of::<Flow>() == 72);
+const _: () = assert!(
+    size_of::<SocketRecord>() == 56 + 56 + 16 + 16 + 8 + 2 * 32 + 16 + 8 + 8 + 8 + 8 + 8 + 8
+);
+const _: () = assert!(size_of::<Flow>() == 80);
 
 #[cfg(feature = "user")]
 mod pod {

@@ -54,7 +54,7 @@ pub fn write(
                     if reread(&layer.outer) != 0 {
                         return tunnels(sighting);
                     }
-                    timewait_or_request(sighting, layer, sock)
+                    timewait_or_request(sighting, layer, skb, sock, packet)
                 }
             }
         }
@@ -175,7 +175,13 @@ fn record_of(
 
 /// A request socket, or what is left of a connection in TIME_WAIT.
 #[inline(always)]
-fn timewait_or_request(sighting: &mut Sighting, layer: &Layer, sock: Sock) -> IfIndex {
+fn timewait_or_request(
+    sighting: &mut Sighting,
+    layer: &Layer,
+    skb: Skb,
+    sock: Sock,
+    packet: Option<&Packet>,
+) -> IfIndex {
     // Through a map, as above.
     sighting.socket_inode = sock.address();
     let netns = task::netns_of(reread(&sighting.socket_inode));
@@ -185,8 +191,18 @@ fn timewait_or_request(sighting: &mut Sighting, layer: &Layer, sock: Sock) -> If
         return IfIndex::NONE;
     }
     let record = match sock.listener() {
-        Some(listener) => records::of(listener.as_ptr().cast()).map(|record| &*record),
-        None => records::of_closed(sighting.cookie),
+        Some(listener) => {
+            let record = records::of(listener.as_ptr().cast()).map(|record| &*record);
+            if let (Some(record), Some(packet)) = (record, packet)
+                && !record.has(flag::ENDPOINT)
+            {
+                let (port, protocol) = (packet.source_port, packet.protocol);
+                let endpoint = endpoints::of(reread(&layer.netns), packet.source, port, protocol);
+                endpoints::enter(skb, record, &endpoint, sock.bound_device());
+            }
+            record
+        }
+        None => records::of_closed(sighting.cookie).map(|record| &*record),
     };
     match record {
         Some(record) => from_record(sighting, record),

@@ -150,9 +150,13 @@ fn look(skb: Skb, in_force: InForce) -> Result<(CachedVerdict, NetNsCookie), Mis
     let Some(sock) = Sock::new(skb.sock()) else {
         return look_at_forwarded(skb, in_force);
     };
-    // Only full sockets have one (`bpf_sk_storage_get`).
-    let record = records::of(sock.as_ptr().cast()).ok_or(Missed::NotCached)?;
     let netns = kernel::netns();
+    // Only full sockets have one (`bpf_sk_storage_get`).
+    let Some(record) = records::of(sock.as_ptr().cast()) else {
+        let entry = look_at_remembered(skb, sock, netns, in_force);
+        let found = read_entry(entry, u64::MAX).ok_or(Missed::KeysSet)?;
+        return Ok((found, netns));
+    };
     if !CacheInputs::may_look(record, netns, skb.arrived()) {
         return Err(Missed::NotCached);
     }
@@ -195,6 +199,54 @@ fn way_of(skb: Skb, netns: NetNsCookie, from: IfIndex) -> PacketPath {
         from,
         egress: skb.interface(),
     }
+}
+
+/// What was decided for a packet like this one of a connection that is not accepted yet, or that is in TIME_WAIT: what is remembered of these
+/// is with the listener, and among the closed sockets. As an entry, as [`look_at_others`] returns it; zero where there is none, and it is set
+/// where the decision may be cached.
+#[inline(never)]
+fn look_at_remembered(skb: Skb, sock: Sock, netns: NetNsCookie, in_force: InForce) -> u64 {
+    let (record, is_request) = if sock.is_request() {
+        (record_of_listener(sock), true)
+    } else if sock.is_in_time_wait() {
+        (records::of_closed(skb.cookie()), false)
+    } else {
+        (None, false)
+    };
+    if let Some(record) = record
+        && CacheInputs::may_look(record, netns, skb.arrived())
+        && let Some(flow) = skb.flow_key()
+    {
+        let mut inputs = inputs_of(skb, sock, record, flow, in_force);
+        if is_request {
+            if record.salt_of_requests == 0 {
+                record.salt_of_requests = random();
+            }
+            inputs = inputs.of_request(record);
+        }
+        match inputs.find_in_record(record) {
+            // Without a salt, the record had changed when it was closed.
+            Ok(found) if is_request || inputs.salt != 0 => return entry(u64::MAX, found),
+            Err(own) if is_request && let Some(keys) = keys_mut() => {
+                keys.inputs = CacheInputs {
+                    bound_address: record.address_of_bind(),
+                    ..inputs
+                };
+                keys.own = own;
+                keys.shared = Digests::NONE;
+                return 0;
+            }
+            _ => {}
+        }
+    }
+    forget();
+    0
+}
+
+/// The record of the listener that has this request.
+#[inline(always)]
+fn record_of_listener(sock: Sock) -> Option<&'static mut SocketRecord> {
+    records::of(sock.listener()?.as_ptr().cast())
 }
 
 /// What was decided for another socket's packet that is like this one in all that a decision looks at: as an entry whose
@@ -310,7 +362,8 @@ pub fn keep(skb: Skb, coverage: Coverage, kind: u8, active: &Active, cell: u32) 
         Outcome::Steady(digest) => digest,
         Outcome::Cached(verdict, reach) => {
             if let Some(sock) = Sock::new(skb.sock())
-                && let Some(record) = records::of(sock.as_ptr().cast())
+                && let Some(record) =
+                    records::of(sock.as_ptr().cast()).or_else(|| record_of_listener(sock))
             {
                 keys.put_in_record(record, verdict, reach);
             }

@@ -9,6 +9,9 @@ use crate::{
     verdict::{Traffic, is_found},
 };
 
+/// Keeps the digests of requests apart from those of connections, whatever the lot gives both as their salts.
+const OF_REQUESTS: u64 = 0x7265_7175_6573_7473;
+
 /// Which packets a cached verdict is for, beside those with the same source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reach {
@@ -106,6 +109,15 @@ impl CacheInputs {
             egress: way.egress,
             user: if in_force.looks_at_users() { user() } else { 0 },
             bound_address: Address::UNSPECIFIED,
+        }
+    }
+
+    /// The same packet, of a connection that is not accepted yet, with its listener's record.
+    #[inline(always)]
+    pub fn of_request(self, listener: &SocketRecord) -> Self {
+        Self {
+            salt: listener.salt_of_requests ^ OF_REQUESTS,
+            ..self
         }
     }
 
@@ -210,14 +222,14 @@ impl CacheInputs {
 
     /// The verdict that the socket's own record has; or by which digests it may be put there.
     #[inline(always)]
-    pub fn find_in_record(&self, record: &mut SocketRecord) -> Result<CachedVerdict, Digests> {
+    pub fn find_in_record(&self, record: &SocketRecord) -> Result<CachedVerdict, Digests> {
         let source = self.digest();
         let any_destination = source.any_destination();
-        if let Some(found) = look_up(*record.entry_by(self.egress), any_destination) {
+        if let Some(found) = look_up(record.entry_by(self.egress), any_destination) {
             return Ok(found);
         }
         let whole = source.whole();
-        match look_up(*record.entry_of(whole), whole) {
+        match look_up(record.entry_of(whole), whole) {
             Some(found) => Ok(found),
             None => Err(Digests {
                 any_destination,
@@ -332,8 +344,8 @@ impl Keys {
     pub fn put_in_record(&self, record: &mut SocketRecord, verdict: CachedVerdict, reach: Reach) {
         let digest = self.own.of(reach);
         let place = match reach {
-            Reach::AnyDestination => record.entry_by(self.inputs.egress),
-            Reach::Whole => record.entry_of(digest),
+            Reach::AnyDestination => record.entry_by_mut(self.inputs.egress),
+            Reach::Whole => record.entry_of_mut(digest),
         };
         *place = entry(digest, verdict);
     }

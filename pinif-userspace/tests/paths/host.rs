@@ -116,6 +116,12 @@ impl Host {
             Kind::TimeWait(cookie) => cookie,
             _ => self.cookies,
         };
+        // `TCP_NEW_SYN_RECV`, `TCP_TIME_WAIT`; of what is not asked for, `TCP_ESTABLISHED`.
+        let state = match kind {
+            Kind::Request(_) => 12u32,
+            Kind::TimeWait(_) => 6,
+            _ => 1,
+        };
         let user = if kind == Kind::Kernels {
             0
         } else {
@@ -124,6 +130,7 @@ impl Host {
         let at = self.machine.allocate(structure(&[
             (bpf_sock::FAMILY, &family.to_ne_bytes()),
             (bpf_sock::KIND, &type_.to_ne_bytes()),
+            (bpf_sock::STATE, &state.to_ne_bytes()),
             (bpf_sock::PROTOCOL, &u32::from(protocol).to_ne_bytes()),
             (OFFSETS.sock_socket, &socket.to_ne_bytes()),
             (OFFSETS.sock_netns, &self.around.net.to_ne_bytes()),

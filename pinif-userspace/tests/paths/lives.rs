@@ -139,7 +139,10 @@ pub fn accepted() -> Result<Vec<Path>> {
     host.bind(listener, ETH1, 80)?;
     host.listen(listener)?;
     let flow = outwards(TCP, 80);
-    // The first of its class.
+    // The first of its listener, and the first of its class.
+    let request = host.sock(Kind::Request(listener));
+    let count = host.send(Some(request), &flow, ETH1, None)?;
+    paths.add("a SYN-ACK, the first of its listener", count);
     let sock = host.accept(listener, 80)?;
     host.send(Some(sock), &flow, ETH1, None)?;
 
@@ -149,22 +152,29 @@ pub fn accepted() -> Result<Vec<Path>> {
     paths.add(FIRST, host.send(Some(sock), &flow, ETH1, None)?);
     paths.add_limited(CACHED, CLEAN, host.send(Some(sock), &flow, ETH1, None)?);
     paths.add(CLOSE, host.close(sock)?);
-    expect(&host, &[(None, ETH1, None, 4)])?;
+    expect(&host, &[(None, ETH1, None, 5)])?;
     Ok(paths.all)
 }
 
-/// A whole life: what it is, with what, and how often each of its parts comes.
-type Life = (&'static str, &'static str, &'static [(&'static str, u64)]);
+/// A whole life: what it is, with what, what it must not exceed (instructions, helper calls), and how often each of its parts comes.
+type Life = (
+    &'static str,
+    &'static str,
+    (u64, u64),
+    &'static [(&'static str, u64)],
+);
 
 const LIVES: [Life; 4] = [
     (
         "socket(), connect(), 1 packet, close()",
         UNBOUND,
+        (1_130, 48),
         &[(SOCKET, 1), (CONNECT, 1), (FIRST, 1), (CLOSE, 1)],
     ),
     (
         "socket(), bind(), connect(), 10 packets, close()",
         BOUND,
+        (3_380, 113),
         &[
             (SOCKET, 1),
             ("bind()", 1),
@@ -177,6 +187,7 @@ const LIVES: [Life; 4] = [
     (
         "socket(), connect(), 10 packets, close()",
         STREAM,
+        (3_180, 112),
         &[
             (SOCKET, 1),
             (CONNECT, 1),
@@ -188,6 +199,7 @@ const LIVES: [Life; 4] = [
     (
         "SYN-ACK, 10 packets, close()",
         ACCEPTED,
+        (3_130, 89),
         &[("a SYN-ACK", 1), (FIRST, 1), (CLEAN, 9), (CLOSE, 1)],
     ),
 ];
@@ -198,7 +210,7 @@ const LIVES: [Life; 4] = [
 ///
 /// Where a part is not among the paths.
 pub fn whole(paths: &[Path]) -> Vec<Path> {
-    let sum = |(name, with, parts): Life| {
+    let sum = |(name, with, (instructions, calls), parts): Life| {
         let mut count = Count::default();
         for &(part, times) in parts {
             let mut paths = paths.iter();
@@ -209,6 +221,10 @@ pub fn whole(paths: &[Path]) -> Vec<Path> {
         }
         Path {
             is_life: true,
+            limit: Some(Limit {
+                instructions,
+                calls,
+            }),
             ..Path::new(name, with, count)
         }
     };

@@ -32,6 +32,7 @@ pub fn all() -> Result<Vec<Path>> {
         packets::of_others(),
         packets::escaping(),
         packets::breaking(),
+        packets::copied(),
         packets::arriving(),
     ];
     let mut paths = Vec::new();

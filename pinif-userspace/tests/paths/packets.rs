@@ -2,8 +2,8 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
-use anyhow::Result;
-use pinif_ebpf::verdict::Kind::{DeviceEscape, IngressEscape, PolicyEscape};
+use anyhow::{Result, ensure};
+use pinif_ebpf::verdict::Kind::{CopyEscape, DeviceEscape, IngressEscape, PolicyEscape};
 
 use super::{
     frame::{Flow, TCP, UDP},
@@ -123,6 +123,54 @@ pub fn of_others() -> Result<Vec<Path>> {
     let count = host.send(Some(control), &reset, ETH1, None)?;
     paths.add("a RST of the kernel", count);
     expect(&host, &[(None, FAB0, None, 2), (None, ETH1, None, 2)])?;
+    Ok(paths.all)
+}
+
+/// Copies of what accepted connections send: they are in one entry of the table of endpoints, with their listener, until the last is closed.
+pub fn copied() -> Result<Vec<Path>> {
+    let mut host = Host::new("")?;
+    let mut paths = Paths::with("no policy, TCP, accepted by a device");
+    let (listener, _) = host.create(Kind::Stream)?;
+    host.bind_to_device(listener, FAB0)?;
+    host.bind(listener, FAB0, PORT)?;
+    host.listen(listener)?;
+    let flow = Flow::new(TCP, (FAB0.address.into(), PORT), (CARD, 40_001));
+    let request = host.sock(Kind::Request(listener));
+    host.bound(request, FAB0)?;
+    host.send(Some(request), &flow, FAB0, None)?;
+    let mut connections = Vec::new();
+    for _ in 0..2 {
+        let sock = host.accept(listener, PORT)?;
+        host.bound(sock, FAB0)?;
+        host.send(Some(sock), &flow, FAB0, None)?;
+        connections.push(sock);
+    }
+    // A connection that is closed before it has sent was in no entry.
+    let silent = host.accept(listener, PORT)?;
+    for closed in [connections[0], silent, listener] {
+        host.close(closed)?;
+        host.send(None, &flow, ETH1, Some(FAB0))?;
+        let entries = host.machine.entries("ENDPOINTS")?;
+        ensure!(
+            entries.len() == 1,
+            "a connection that is there is in the table of endpoints: {entries:?}"
+        );
+    }
+    host.close(connections[1])?;
+    let count = host.send(None, &flow, ETH1, Some(FAB0))?;
+    paths.add("a copy of a packet of a closed socket", count);
+    ensure!(
+        host.machine.entries("ENDPOINTS")?.is_empty(),
+        "nothing is left of what was closed"
+    );
+    expect(
+        &host,
+        &[
+            (Some(FAB0), FAB0, None, 3),
+            (Some(FAB0), ETH1, Some(CopyEscape), 4),
+        ],
+    )?;
+    expect_findings(&host, &[(CopyEscape, 4)])?;
     Ok(paths.all)
 }
 

@@ -30,7 +30,7 @@ impl Path {
     }
 }
 
-/// What nearly every packet costs must not exceed. To raise it takes a reason. It has room for what another compiler makes, and none for
+/// What nearly every packet, or the life of nearly every socket, must not exceed. To raise it takes a reason. It has room for what another compiler makes, and none for
 /// another call.
 #[derive(Clone, Copy, Debug)]
 pub struct Limit {

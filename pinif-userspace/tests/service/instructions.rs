@@ -15,7 +15,7 @@ const LEAVES: &str = "a leaking packet";
 const ARRIVED: &str = "a packet that may not arrive";
 
 #[test]
-fn what_is_cached_stays_within_its_limit() {
+fn what_is_cached_and_a_sockets_life_stay_within_their_limits() {
     let Some(paths) = counted() else {
         return;
     };
@@ -31,10 +31,10 @@ fn what_is_cached_stays_within_its_limit() {
         let (instructions, calls) = (count.instructions, count.helper_calls());
         assert!(
             instructions <= limit.instructions && calls <= limit.calls,
-            "{with}, {name}: {instructions} instructions and {calls} helper calls, where nearly every packet passes: {limit:?}"
+            "{with}, {name}: {instructions} instructions and {calls} helper calls, where nearly every packet passes, or in the life of nearly every socket: {limit:?}"
         );
     }
-    assert_eq!(limited, 9);
+    assert_eq!(limited, 9 + 4);
 }
 
 /// What all CPUs have in common and may write is in a cache line that they take from each other.
@@ -50,7 +50,7 @@ fn no_cpu_writes_what_others_have_where_nearly_every_packet_passes() {
         let (expected, number): (&[&str], _) = match path.name {
             LEAVES => (&["STEADY"], &mut leaking),
             ARRIVED => (&["AWAITED", "FINDINGS"], &mut leaking),
-            _ if path.limit.is_some() => (&[], &mut clean),
+            _ if path.limit.is_some() && !path.is_life => (&[], &mut clean),
             _ => continue,
         };
         *number += 1;

@@ -23,8 +23,10 @@ pub const AF_PACKET: u32 = 17;
 pub const SOCK_STREAM: u32 = 1;
 /// `SOCK_DGRAM`.
 pub const SOCK_DGRAM: u32 = 2;
-/// `TCP_LISTEN` (include/net/tcp_states.h).
+/// `TCP_TIME_WAIT`, `TCP_LISTEN` and `TCP_NEW_SYN_RECV` (include/net/tcp_states.h).
+const TIME_WAIT: u32 = 6;
 const LISTEN: u32 = 10;
+const NEW_SYN_RECV: u32 = 12;
 /// `SOCK_RAW`.
 pub const SOCK_RAW: u32 = 3;
 
@@ -81,6 +83,18 @@ impl Sock {
     #[inline(always)]
     pub fn is_listening(self) -> bool {
         member!(self.0, state) == LISTEN
+    }
+
+    /// Whether it is what is left of a connection.
+    #[inline(always)]
+    pub fn is_in_time_wait(self) -> bool {
+        member!(self.0, state) == TIME_WAIT
+    }
+
+    /// Whether it is a connection that is not accepted yet.
+    #[inline(always)]
+    pub fn is_request(self) -> bool {
+        member!(self.0, state) == NEW_SYN_RECV
     }
 
     /// The same, if it is a full socket.

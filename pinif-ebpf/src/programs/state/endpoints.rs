@@ -11,7 +11,7 @@ use pinif_ebpf::{
     intent::{Flow, SocketRecord, flag},
     key::{Address, Endpoint, IfIndex, NetNsCookie, SocketCookie},
     loss::Loss,
-    packet::Packet,
+    packet::{Packet, protocol},
 };
 
 use super::{
@@ -20,7 +20,8 @@ use super::{
     scratch::{self, Scratch},
 };
 use crate::{
-    kernel::{packet::Skb, sock::Sock},
+    kernel::{packet::Skb, sock::Sock, task},
+    reread,
     verified_once::verified_once,
     words::{are_same, copy},
 };
@@ -48,12 +49,13 @@ static ENDPOINT_SHARES: HashMap<u32, u64, 16384, { BPF_F_NO_PREALLOC as usize }>
 static ENDPOINTS_OF_A_USER: Global<u64> =
     Global::new(capacity::endpoints_of_a_user(capacity::SOCKETS));
 
-/// Enters the endpoint that the packet's socket sends from. Costs a comparison when that is known.
+/// Enters the endpoint that the packet's socket sends from; of a request, that of its listener, once. Costs a comparison when that is known.
 #[inline(always)]
 pub fn enter(skb: Skb, record: &SocketRecord, endpoint: &Endpoint, bound: IfIndex) {
     let is_known = record.has(flag::ENDPOINT)
-        && record.endpoint == *endpoint
-        && record.endpoint_bound == bound;
+        && are_same(&record.endpoint, endpoint)
+        && record.endpoint_bound == bound
+        && record.is_entered(skb.cookie());
     if !is_known && let Some(scratch) = scratch::get(skb) {
         scratch.endpoint = *endpoint;
         scratch.flow.bound = bound;
@@ -64,36 +66,99 @@ pub fn enter(skb: Skb, record: &SocketRecord, endpoint: &Endpoint, bound: IfInde
 verified_once! {
     /// The rare rest of [`enter`].
     fn pinif_enter_endpoint(skb) {
-        if let Some(Scratch { endpoint, flow, .. }) = scratch::get(skb)
-            && let Some(sock) = Sock::new(skb.sock()).and_then(Sock::full)
-            && let Some(record) = records::of(sock.as_ptr().cast())
+        if let Some(Scratch { endpoint, flow, skb: place, .. }) = scratch::get(skb)
+            && let Some(sock) = Sock::new(skb.sock())
         {
-            flow.cookie = skb.cookie();
+            let full = sock.full();
+            let is_request = full.is_none();
+            let Some(holder) = full.or_else(|| sock.listener()) else {
+                return 0;
+            };
+            let Some(record) = records::of(holder.as_ptr().cast()) else {
+                return 0;
+            };
             copy(&mut flow.owner, &record.owner);
-            renew(record, endpoint, flow);
+            flow.sockets = 1;
+            if is_request {
+                // Through a map: the verifier allows no arithmetic on the pointer itself.
+                *place = holder.as_ptr() as u64;
+                flow.cookie = SocketCookie(task::cookie_of(reread(place)));
+                enter_listener(record, endpoint, flow);
+            } else {
+                flow.cookie = skb.cookie();
+                renew(record, endpoint, flow);
+            }
         }
         0
     }
 }
 
+/// Enters a listener's endpoint, which the connections that it accepts are in. The first alone, of one that listens at several addresses: the
+/// others are entered with the connections.
+#[inline(always)]
+fn enter_listener(record: &mut SocketRecord, endpoint: &Endpoint, flow: &mut Flow) {
+    if record.has(flag::ENDPOINT) || !record.has(flag::HOOKED) || flow.cookie.0 == 0 {
+        return;
+    }
+    put(endpoint, flow);
+    // Of who has served from here, something is known also where no connection ever is the last of its entry.
+    put_lingering(endpoint, flow);
+    record.endpoint = *endpoint;
+    record.endpoint_bound = flow.bound;
+    record.entered_as = flow.cookie;
+    record.flags |= flag::ENDPOINT;
+}
+
 #[inline(always)]
 fn renew(record: &mut SocketRecord, endpoint: &Endpoint, flow: &mut Flow) {
+    let is_entered = record.is_entered(flow.cookie);
+    let mut joined = None;
     if record.has(flag::HOOKED) {
-        if record.has(flag::ENDPOINT) && record.endpoint != *endpoint {
-            remove(&record.endpoint, flow.cookie);
+        let stays = are_same(&record.endpoint, endpoint) && record.entered_as == flow.cookie;
+        if is_entered && !stays {
+            leave(&record.endpoint, record.entered_as, false);
         }
-        put(endpoint, flow);
+        joined = join(endpoint, flow);
+        if joined.is_none() {
+            put(endpoint, flow);
+        }
     } else {
         put_lingering(endpoint, flow);
     }
     record.endpoint = *endpoint;
     record.endpoint_bound = flow.bound;
     record.sends_bound_to(flow.bound);
-    if record.has(flag::ENDPOINT) {
+    if is_entered {
         // Cached verdicts of the other endpoint's packets would leave the table at this one.
         record.changed();
     }
+    record.entered_as = joined.unwrap_or(flow.cookie);
+    record.flags &= !flag::JOINED;
+    if joined.is_some() {
+        record.flags |= flag::JOINED;
+    }
     record.flags |= flag::ENDPOINT;
+}
+
+/// Counts a TCP socket in the entry that another has for this endpoint, where a copy would be taken for the same: the connections of a listener
+/// differ in nothing that is entered. Returns whose entry it is.
+#[inline(always)]
+fn join(endpoint: &Endpoint, flow: &Flow) -> Option<SocketCookie> {
+    if endpoint.protocol != protocol::TCP {
+        return None;
+    }
+    let known = ENDPOINTS.get_ptr_mut(endpoint)?;
+    // SAFETY: the entry stays valid for the program's run; of it, only the number of sockets is ever written to.
+    let (known, sockets) = unsafe { (&*known, &raw mut (*known).sockets) };
+    if known.cookie == flow.cookie
+        || known.bound != flow.bound
+        || !are_same(&known.owner, &flow.owner)
+    {
+        return None;
+    }
+    // SAFETY: an aligned word of the map.
+    unsafe { atomic_add(sockets, 1) };
+    Some(known.cookie)
 }
 
 /// Whether [`enter_local_end`] has nothing new to enter.
@@ -115,7 +180,7 @@ pub fn enter_local_end(
     bound: IfIndex,
 ) {
     if record.has(flag::LOCAL_END) {
-        remove(&record.local_end, cookie);
+        leave(&record.local_end, cookie, false);
     }
     record.local_end = of(netns, record.address_of_bind(), port, protocol);
     let mut flow = flow(record, cookie, bound);
@@ -133,15 +198,22 @@ pub fn enter_local_end(
 /// those that may be replaced.
 #[inline(never)]
 fn put(endpoint: &Endpoint, flow: &mut Flow) -> u32 {
-    // SAFETY: an entry is never written to, but replaced; a reused one would be another socket's, and is known by its cookie.
+    // SAFETY: of an entry, only the number of its sockets is written to, else it is replaced; a reused one would be another socket's, and is
+    // known by its cookie.
     let known = unsafe { ENDPOINTS.get(endpoint) };
     let before = known.map(|known| known.charged);
     flow.charged = before.unwrap_or(flow.owner.uid);
     // Where `bind()` named the address, it is there since the call.
-    if known.is_some_and(|known| known.cookie == flow.cookie && are_same(known, flow)) {
-        return 0;
+    if let Some(known) = known
+        && known.cookie == flow.cookie
+    {
+        if known.bound == flow.bound && are_same(&known.owner, &flow.owner) {
+            return 0;
+        }
+        flow.sockets = known.sockets;
     }
-    let is_over = before.is_none() && held(flow.charged) >= ENDPOINTS_OF_A_USER.load() as i64;
+    let share = ENDPOINT_SHARES.get_ptr_mut(&flow.charged);
+    let is_over = before.is_none() && held(share) >= ENDPOINTS_OF_A_USER.load() as i64;
     if is_over
         || ENDPOINTS
             .insert(endpoint, &*flow, u64::from(BPF_ANY))
@@ -151,7 +223,13 @@ fn put(endpoint: &Endpoint, flow: &mut Flow) -> u32 {
         return put_lingering(endpoint, flow);
     }
     if before.is_none() {
-        charge(flow.charged);
+        match share {
+            // SAFETY: the entry stays valid for the program's run.
+            Some(count) => unsafe { atomic_add(count, 1) },
+            None => {
+                let _ = ENDPOINT_SHARES.insert(&flow.charged, &1, u64::from(BPF_NOEXIST));
+            }
+        }
     }
     0
 }
@@ -169,21 +247,9 @@ fn put_lingering(endpoint: &Endpoint, flow: &Flow) -> u32 {
 
 /// How many a user holds: less than none where CPUs that entered and removed one endpoint at once have counted one away twice.
 #[inline(always)]
-fn held(uid: u32) -> i64 {
+fn held(share: Option<*mut u64>) -> i64 {
     // SAFETY: the value is a word, read at once.
-    unsafe { ENDPOINT_SHARES.get(&uid) }.copied().unwrap_or(0) as i64
-}
-
-#[inline(never)]
-fn charge(uid: u32) -> u32 {
-    match ENDPOINT_SHARES.get_ptr_mut(&uid) {
-        // SAFETY: the entry stays valid for the program's run.
-        Some(count) => unsafe { atomic_add(count, 1) },
-        None => {
-            let _ = ENDPOINT_SHARES.insert(&uid, &1, u64::from(BPF_NOEXIST));
-        }
-    }
-    0
+    share.map_or(0, |count| unsafe { count.read_volatile() }) as i64
 }
 
 #[inline(always)]
@@ -197,18 +263,45 @@ fn discharge(uid: u32) {
 /// Releases the endpoints of a socket that is being closed.
 #[inline(always)]
 pub fn release(record: &SocketRecord, cookie: SocketCookie) {
-    if record.has(flag::ENDPOINT) {
-        // SAFETY: the entry is copied at once; a torn one would only mis-name a closed socket's copies.
-        if let Some(&flow) = unsafe { ENDPOINTS.get(&record.endpoint) }
-            && flow.cookie == cookie
-        {
-            let _ = LINGERING.insert(&record.endpoint, &flow, u64::from(BPF_ANY));
-            remove(&record.endpoint, cookie);
+    let is_entered = record.is_entered(cookie);
+    if is_entered {
+        leave(&record.endpoint, record.entered_as, true);
+    }
+    // Where `bind()` named the address, both are one entry.
+    if record.has(flag::LOCAL_END) && !(is_entered && are_same(&record.local_end, &record.endpoint))
+    {
+        leave(&record.local_end, cookie, false);
+    }
+}
+
+/// Takes a socket out of the entry that it is in as this one, unless another socket has that by now. With the last of its sockets, the entry
+/// is removed; where it `lingers`, it goes to those of sockets that were closed.
+#[inline(never)]
+fn leave(endpoint: &Endpoint, entered_as: SocketCookie, lingers: bool) -> u32 {
+    let Some(flow) = ENDPOINTS.get_ptr_mut(endpoint) else {
+        return 0;
+    };
+    // SAFETY: the entry stays valid for the program's run; of it, only the number of sockets is ever written to.
+    let (flow, sockets) = unsafe { (&*flow, &raw mut (*flow).sockets) };
+    if flow.cookie != entered_as {
+        return 0;
+    }
+    // No addition returns what was there before Linux 5.12: of two that leave at once, both may find themselves the last, and one removes it.
+    // SAFETY: an aligned word of the map.
+    let left = unsafe {
+        atomic_add(sockets, u64::MAX);
+        sockets.read_volatile()
+    };
+    if left == 0 {
+        if lingers {
+            put_lingering(endpoint, flow);
+        }
+        let uid = flow.charged;
+        if ENDPOINTS.remove(endpoint).is_ok() {
+            discharge(uid);
         }
     }
-    if record.has(flag::LOCAL_END) {
-        remove(&record.local_end, cookie);
-    }
+    0
 }
 
 /// The socket that a packet without socket is a copy of: whose endpoint it has.
@@ -255,6 +348,7 @@ fn flow(record: &SocketRecord, cookie: SocketCookie, bound: IfIndex) -> Flow {
     let mut flow = Flow {
         cookie,
         bound,
+        sockets: 1,
         ..Flow::default()
     };
     copy(&mut flow.owner, &record.owner);
@@ -271,19 +365,4 @@ pub fn of(netns: NetNsCookie, address: Address, port: u16, protocol: u8) -> Endp
         protocol,
         _pad: [0; 5],
     }
-}
-
-/// Removes an endpoint, unless another socket has it by now.
-#[inline(never)]
-fn remove(endpoint: &Endpoint, cookie: SocketCookie) -> u32 {
-    // SAFETY: two words are read at once each.
-    if let Some(flow) = unsafe { ENDPOINTS.get(endpoint) }
-        && flow.cookie == cookie
-    {
-        let uid = flow.charged;
-        if ENDPOINTS.remove(endpoint).is_ok() {
-            discharge(uid);
-        }
-    }
-    0
 }

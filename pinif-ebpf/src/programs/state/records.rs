@@ -90,7 +90,10 @@ pub fn close(cookie: SocketCookie, record: &SocketRecord) {
 
 /// The record of a socket that was closed.
 #[inline(always)]
-pub fn of_closed(cookie: SocketCookie) -> Option<&'static SocketRecord> {
-    // SAFETY: entries are reused when the table is full, and then name a socket closed later; they are never freed.
-    unsafe { CLOSED.get(&cookie) }
+pub fn of_closed(cookie: SocketCookie) -> Option<&'static mut SocketRecord> {
+    // SAFETY: entries are reused when the table is full, and then name a socket closed later; they are never freed, and each word of one
+    // stays valid.
+    CLOSED
+        .get_ptr_mut(&cookie)
+        .map(|record| unsafe { &mut *record })
 }

@@ -200,7 +200,7 @@ impl Kernel {
         let user = socket.sender.user.unwrap_or_default();
         let flow = flow_key(&packet);
         let of_socket = CacheInputs::of_socket(&socket.record, flow, self.in_force, &way, || user);
-        let own = match of_socket.find_in_record(&mut socket.record) {
+        let own = match of_socket.find_in_record(&socket.record) {
             Ok(found) => return self.check(&sent, path, found, "record"),
             Err(own) => own,
         };
