@@ -7,31 +7,24 @@ use crate::{
     sighting::Origin,
 };
 
-/// How many entries there is room for, each with 80 bytes of key and 56 of value: 14 MiB with what the kernel needs besides.
-pub const ENTRIES: u32 = 65_536;
-/// How many sockets are remembered as counted, of each destination: 2 MiB. One that sends on after so many others is counted again.
+/// How many entries there is room for. Each takes 96 bytes of the kernel's memory, with 24 of key and 16 of value, and the table 16 for each
+/// of 131,072 buckets: 12.5 MiB.
+pub const ENTRIES: u32 = 114_688;
+/// How many senders there is room for, each with 64 bytes of key and 32 of value, in slabs of 192 bytes: 1.6 MiB.
+pub const SENDERS: u32 = 8_192;
+/// How many sockets are remembered as counted, of each destination: 1.6 MiB. One that sends on after so many others is counted again.
 pub const SOCKETS: u32 = 16_384;
 /// The first port that is nobody's service, as Linux gives ports to clients (`ip_local_port_range`).
 pub const EPHEMERAL: u16 = 32_768;
+/// A time in the table is in units of `1 << TIME_SHIFT` nanoseconds of `CLOCK_MONOTONIC`, some 67 milliseconds: 32 bits last nine years.
+pub const TIME_SHIFT: u32 = 26;
 
-/// [`LearnedKey::what`].
-pub mod what {
-    /// The bits of the [`Origin`](crate::sighting::Origin).
-    pub const ORIGIN: u8 = 0b11;
-    /// The port is that of this host: a service that answers.
-    pub const SERVES: u8 = 1 << 2;
-    /// The socket names the interface with each packet (`AF_PACKET`).
-    pub const NAMES_INTERFACE: u8 = 1 << 3;
-}
-
-/// Packets that are the same in all that a policy looks at, but for the port that names no service.
+/// Who sends by which interface. What it sends to is a [`LearnedKey`] each.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct LearnedKey {
+pub struct LearnedSender {
     /// The namespace.
     pub netns: NetNsCookie,
-    /// The destination address.
-    pub remote: Address,
     /// The source address; unspecified of what is forwarded.
     pub local: Address,
     /// The cgroup v2 id; zero where no process sent.
@@ -48,12 +41,42 @@ pub struct LearnedKey {
     pub bound: IfIndex,
     /// Where the packets left.
     pub egress: IfIndex,
+    /// The [`Origin`].
+    pub origin: u8,
+    /// Not zero: the socket names the interface with each packet (`AF_PACKET`).
+    pub names_interface: u8,
+    /// Zero.
+    pub _pad: u16,
+}
+
+/// The first process of a sender, and the sender's number.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LearnedProcess {
+    /// When it was started ([`Owner::started`](crate::intent::Owner::started)).
+    pub started: u64,
+    /// The number that the sender has in [`LearnedKey::sender`].
+    pub number: u32,
+    /// The number of the process; zero where it is unknown.
+    pub pid: u32,
+    /// Its name: untrusted bytes, ended by a zero.
+    pub comm: Name,
+}
+
+/// Packets that are the same in all that a policy looks at, but for the port that names no service.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LearnedKey {
+    /// The destination address.
+    pub remote: Address,
+    /// Who sends ([`LearnedProcess::number`]).
+    pub sender: u32,
     /// The service's port, in host byte order ([`service`]); zero where there is none.
     pub port: u16,
     /// The IP protocol.
     pub protocol: u8,
-    /// What else there is to say ([`what`]).
-    pub what: u8,
+    /// Not zero: the port is that of this host, a service that answers.
+    pub serves: u8,
 }
 
 /// What is known of such packets.
@@ -62,18 +85,10 @@ pub struct LearnedKey {
 pub struct LearnedState {
     /// How many sockets sent such packets; of what has no socket, how often one was judged.
     pub sockets: u64,
-    /// When the first was seen, in nanoseconds of `CLOCK_MONOTONIC`.
-    pub first: u64,
+    /// When the first was seen ([`TIME_SHIFT`]).
+    pub first: u32,
     /// When a socket of them was last judged.
-    pub last: u64,
-    /// When the first process was started ([`Owner::started`](crate::intent::Owner::started)).
-    pub started: u64,
-    /// Its number; zero where it is unknown.
-    pub pid: u32,
-    /// Zero.
-    pub _pad: u32,
-    /// Its name: untrusted bytes, ended by a zero.
-    pub comm: Name,
+    pub last: u32,
 }
 
 /// A socket that was counted for one destination.
@@ -82,20 +97,8 @@ pub struct LearnedState {
 pub struct LearnedSocket {
     /// The socket.
     pub cookie: SocketCookie,
-    /// The destination.
-    pub remote: Address,
-    /// The bound device.
-    pub bound: IfIndex,
-    /// The egress interface.
-    pub egress: IfIndex,
-    /// [`LearnedKey::port`].
-    pub port: u16,
-    /// [`LearnedKey::protocol`].
-    pub protocol: u8,
-    /// [`LearnedKey::what`].
-    pub what: u8,
-    /// Zero.
-    pub _pad: u32,
+    /// What it was counted for.
+    pub key: LearnedKey,
 }
 
 /// A program is new among those that send: who reads this can look at its process while it is there.
@@ -118,21 +121,29 @@ pub struct Learner {
     pub _pad: u32,
 }
 
-impl LearnedKey {
+impl LearnedSender {
     /// Who sent.
     pub const fn origin(&self) -> Origin {
-        Origin::from_number(self.what & what::ORIGIN)
-    }
-
-    /// Whether [`Self::port`] is that of this host.
-    pub const fn serves(&self) -> bool {
-        self.what & what::SERVES != 0
+        Origin::from_number(self.origin)
     }
 
     /// Whether the socket names the interface with each packet.
     pub const fn names_interface(&self) -> bool {
-        self.what & what::NAMES_INTERFACE != 0
+        self.names_interface != 0
     }
+}
+
+impl LearnedKey {
+    /// Whether [`Self::port`] is that of this host.
+    pub const fn serves(&self) -> bool {
+        self.serves != 0
+    }
+}
+
+/// A time of `CLOCK_MONOTONIC` in nanoseconds, as the table has it.
+#[inline(always)]
+pub const fn time(nanoseconds: u64) -> u32 {
+    (nanoseconds >> TIME_SHIFT) as u32
 }
 
 /// The port that names the service of a packet, and whether it is the source's: the lower one, where that is none that a client
@@ -152,15 +163,21 @@ pub const fn service(packet: &Packet) -> (u16, bool) {
     }
 }
 
-const _: () = assert!(size_of::<LearnedKey>() == 80);
-const _: () = assert!(size_of::<LearnedState>() == 56);
-const _: () = assert!(size_of::<LearnedSocket>() == 40);
+const _: () = assert!(size_of::<LearnedSender>() == 64);
+const _: () = assert!(size_of::<LearnedProcess>() == 32);
+const _: () = assert!(size_of::<LearnedKey>() == 24);
+const _: () = assert!(size_of::<LearnedState>() == 16);
+const _: () = assert!(size_of::<LearnedSocket>() == 32);
 const _: () = assert!(size_of::<Learner>() == 40);
 
 #[cfg(feature = "user")]
 mod pod {
-    use super::{LearnedKey, LearnedState, Learner};
+    use super::{LearnedKey, LearnedProcess, LearnedSender, LearnedState, Learner};
     // SAFETY: `repr(C)`, integers only, no implicit padding (sizes asserted above).
+    unsafe impl aya::Pod for LearnedSender {}
+    // SAFETY: as above.
+    unsafe impl aya::Pod for LearnedProcess {}
+    // SAFETY: as above.
     unsafe impl aya::Pod for LearnedKey {}
     // SAFETY: as above.
     unsafe impl aya::Pod for LearnedState {}

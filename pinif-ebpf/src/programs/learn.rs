@@ -1,12 +1,7 @@
 //! What is learned of a packet that was judged: who sent it, where to and by which interface. A packet whose verdict is cached is like
 //! one that was judged before, and nothing is learned of it.
 
-use pinif_ebpf::{
-    intent::NO_USER,
-    key::Address,
-    learned::{self, what},
-    sighting::Origin,
-};
+use pinif_ebpf::{intent::NO_USER, key::Address, learned, sighting::Origin};
 
 use crate::{
     enforce::now,
@@ -40,53 +35,46 @@ verified_once! {
         let packet = &scratch.packet;
         let (port, serves) = learned::service(packet);
         let names_interface = u32::from(reread(&sighting.family)) == AF_PACKET;
-        let Entry { key, state, socket } = entry;
-        key.netns = reread(&finding.netns);
-        copy(&mut key.remote, &packet.destination);
-        key.bound = reread(&finding.bound);
-        key.egress = reread(&finding.egress);
-        key.port = port;
-        key.protocol = reread(&packet.protocol);
-        key.what = origin & what::ORIGIN
-            | u8::from(serves) * what::SERVES
-            | u8::from(names_interface) * what::NAMES_INTERFACE;
+        let Entry { sender, process, socket, state } = entry;
+        sender.netns = reread(&finding.netns);
+        sender.bound = reread(&finding.bound);
+        sender.egress = reread(&finding.egress);
+        sender.origin = origin;
+        sender.names_interface = u8::from(names_interface);
+        sender._pad = 0;
         if origin == Origin::None as u8 {
-            copy(&mut key.local, &Address::UNSPECIFIED);
+            copy(&mut sender.local, &Address::UNSPECIFIED);
         } else {
-            copy(&mut key.local, &packet.source);
+            copy(&mut sender.local, &packet.source);
         }
         if origin == Origin::Process as u8 {
             let owner = &sighting.owner;
-            key.cgroup = reread(&owner.cgroup);
-            key.executable_inode = reread(&owner.executable_inode);
-            key.executable_device = reread(&owner.executable_device);
-            key.executable_generation = reread(&owner.executable_generation);
-            key.uid = reread(&owner.uid);
-            state.started = reread(&owner.started);
-            state.pid = reread(&owner.pid);
-            copy(&mut state.comm, &owner.comm);
+            sender.cgroup = reread(&owner.cgroup);
+            sender.executable_inode = reread(&owner.executable_inode);
+            sender.executable_device = reread(&owner.executable_device);
+            sender.executable_generation = reread(&owner.executable_generation);
+            sender.uid = reread(&owner.uid);
+            process.started = reread(&owner.started);
+            process.pid = reread(&owner.pid);
+            copy(&mut process.comm, &owner.comm);
             socket.cookie = reread(&sighting.cookie);
         } else {
-            key.cgroup = 0;
-            key.executable_inode = 0;
-            key.executable_device = 0;
-            key.executable_generation = 0;
-            key.uid = NO_USER;
-            state.started = 0;
-            state.pid = 0;
-            clear(&mut state.comm);
+            sender.cgroup = 0;
+            sender.executable_inode = 0;
+            sender.executable_device = 0;
+            sender.executable_generation = 0;
+            sender.uid = NO_USER;
+            process.started = 0;
+            process.pid = 0;
+            clear(&mut process.comm);
             socket.cookie.0 = 0;
         }
-        state._pad = 0;
-        state.first = now();
+        copy(&mut socket.key.remote, &packet.destination);
+        socket.key.port = port;
+        socket.key.protocol = reread(&packet.protocol);
+        socket.key.serves = u8::from(serves);
+        state.first = learned::time(now());
         state.last = reread(&state.first);
-        copy(&mut socket.remote, &packet.destination);
-        socket.bound = reread(&key.bound);
-        socket.egress = reread(&key.egress);
-        socket.port = port;
-        socket.protocol = reread(&key.protocol);
-        socket.what = reread(&key.what);
-        socket._pad = 0;
         count(entry);
         0
     }

@@ -1,9 +1,9 @@
 //! The audit's part of what is learned: who is new is looked at, and who asks is answered.
 
 use anyhow::Result;
-use pinif_ebpf::{learned::Learner, loss::Loss};
+use pinif_ebpf::learned::Learner;
 
-use super::audit::Audit;
+use super::{audit::Audit, learning::lost};
 use crate::learned::Page;
 
 impl Audit {
@@ -23,11 +23,7 @@ impl Audit {
         let Some(learning) = &mut self.learning else {
             return Ok(None);
         };
-        let losses = self.counters.losses()?;
-        let lost = losses.iter().find(|(loss, _)| *loss == Loss::LearnedFull);
-        let not_learned = lost.map_or(0, |(_, lost)| *lost);
-        learning
-            .page(from, limit, &self.names, not_learned)
-            .map(Some)
+        let lost = lost(&self.counters)?;
+        learning.page(from, limit, &self.names, lost).map(Some)
     }
 }

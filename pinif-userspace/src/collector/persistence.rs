@@ -187,6 +187,9 @@ impl Audit {
         if !persist.takes_over() {
             return;
         }
+        if self.learning.is_none() {
+            persist.forget_learned();
+        }
         let own = persist.owner();
         for namespace in self.namespaces.values() {
             namespace.hooks.remove_other_filters(&own);

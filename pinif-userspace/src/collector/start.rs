@@ -121,6 +121,9 @@ impl Audit {
             publisher.learn();
         }
         let counters = Counters::open(&mut ebpf)?;
+        let learning = learned
+            .map(|learned| Learning::begin(learned, persist.as_deref(), &counters))
+            .transpose()?;
         let sightings = Ring::open(&mut ebpf)?;
         let bypasses = Ring::open(&mut ebpf)?;
         let previous = persistence::previous(persist.as_deref(), &counters)?;
@@ -215,7 +218,7 @@ impl Audit {
             snapshots: Snapshots::default(),
             foresight: Foresight::new(plan.foresee),
             foreseer: Foreseer::default(),
-            learning: learned.map(Learning::new),
+            learning,
             shared: Shared {
                 boot: Some(plan.identity.boot.as_str().into()),
                 ..Shared::default()

@@ -43,7 +43,8 @@ pub fn load(loader: Loader, wanted: Wanted<'_>, persist: Option<&Persist>) -> Re
         hears_all,
         sockets,
     } = wanted;
-    let pinned_maps = persist.map(Persist::maps).unwrap_or_default();
+    let pinned_maps = persist.map(|persist| persist.maps(learns));
+    let pinned_maps = pinned_maps.unwrap_or_default();
     let room = sizes::sockets(sockets, &pinned_maps)?;
     let ebpf = loader.audit(&AuditSettings {
         offsets,
@@ -58,7 +59,7 @@ pub fn load(loader: Loader, wanted: Wanted<'_>, persist: Option<&Persist>) -> Re
         pinned_maps,
     })?;
     if let Some(persist) = persist {
-        persist.hold(&ebpf)?;
+        persist.hold(&ebpf, learns)?;
     }
     Ok((ebpf, room))
 }

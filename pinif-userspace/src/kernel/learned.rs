@@ -1,21 +1,30 @@
 //! Reading what the programs have learned.
 
-use std::{io, os::fd::AsFd as _};
+use std::{collections::HashMap, io, os::fd::AsFd as _};
 
 use anyhow::{Context as _, Result, bail};
 use aya::{
-    Ebpf,
+    Ebpf, Pod,
     maps::{Map, MapData},
 };
-use pinif_ebpf::learned::{LearnedKey, LearnedState, Learner};
+use pinif_ebpf::learned::{LearnedKey, LearnedProcess, LearnedSender, LearnedState, Learner};
 
 use super::{batch::Batches, object::take_map, ring::Ring};
 
-/// The table of what is sent by whom, and the ring buffer that reports who is new in it.
+/// The table of what is sent by whom, that of who sends, and the ring buffer that reports who is new in it.
 pub struct Learned {
-    /// Its descriptor stays open: programs that are loaded later name the map by it.
+    /// Its descriptor stays open, and that of the next: programs that are loaded later name the maps by them.
     table: MapData,
+    senders: MapData,
     learners: Ring<Learner>,
+}
+
+/// All that is in the tables.
+pub struct LearnedTable {
+    /// The entries, those first that were entered first.
+    pub entries: Vec<(LearnedKey, LearnedState)>,
+    /// Who sends, by number.
+    pub senders: HashMap<u32, (LearnedSender, LearnedProcess)>,
 }
 
 impl Learned {
@@ -25,29 +34,28 @@ impl Learned {
     ///
     /// When the object lacks one, or has it in another shape.
     pub fn open(ebpf: &mut Ebpf) -> Result<Self> {
-        let Map::HashMap(table) = take_map(ebpf, "LEARNED")? else {
-            bail!("the eBPF object's map LEARNED is of another type");
-        };
         Ok(Self {
-            table,
+            table: table(ebpf, "LEARNED")?,
+            senders: table(ebpf, "LEARNED_SENDERS")?,
             learners: Ring::open(ebpf)?,
         })
     }
 
-    /// All entries, those first that were entered first.
+    /// All that was learned.
     ///
     /// # Errors
     ///
-    /// When the map cannot be read.
-    pub fn entries(&self) -> Result<Vec<(LearnedKey, LearnedState)>> {
-        let read = "what was learned cannot be read from its map";
-        let mut batches = Batches::<LearnedKey, LearnedState, _>::of(self.table.fd().as_fd());
-        let mut entries = Vec::new();
-        while let Some(batch) = batches.next().context(read)? {
-            entries.extend(batch);
-        }
+    /// When a map cannot be read.
+    pub fn read(&self) -> Result<LearnedTable> {
+        let mut entries: Vec<(LearnedKey, LearnedState)> = all(&self.table)?;
         entries.sort_unstable_by_key(|(key, state)| (state.first, *key));
-        Ok(entries)
+        // After the entries: who sends is entered before what is sent.
+        let senders = all::<LearnedSender, LearnedProcess>(&self.senders)?.into_iter();
+        let senders = senders.map(|(sender, process)| (process.number, (sender, process)));
+        Ok(LearnedTable {
+            entries,
+            senders: senders.collect(),
+        })
     }
 
     /// Gives the programs that are new to `each`, without waiting.
@@ -63,4 +71,23 @@ impl Learned {
     pub async fn next(&mut self, each: impl FnMut(Learner)) -> io::Result<()> {
         self.learners.next(each).await
     }
+}
+
+fn table(ebpf: &mut Ebpf, name: &str) -> Result<MapData> {
+    let Map::HashMap(table) = take_map(ebpf, name)? else {
+        bail!("the eBPF object's map {name} is of another type");
+    };
+    Ok(table)
+}
+
+fn all<K: Pod, V: Pod>(map: &MapData) -> Result<Vec<(K, V)>> {
+    let mut batches = Batches::<K, V, _>::of(map.fd().as_fd());
+    let mut entries = Vec::new();
+    while let Some(batch) = batches
+        .next()
+        .context("what was learned cannot be read from its map")?
+    {
+        entries.extend(batch);
+    }
+    Ok(entries)
 }

@@ -24,8 +24,12 @@ pub fn of_sockets(sockets: u32) -> [(&'static str, u32); 4] {
 }
 
 /// What is left of the maps of what is learned, where nothing is: an entry, and the least ring buffer that the kernel makes (a page).
-pub const WITHOUT_LEARNING: [(&str, u32); 3] =
-    [("LEARNED", 1), ("LEARNED_SOCKETS", 1), ("LEARNERS", 4096)];
+pub const WITHOUT_LEARNING: [(&str, u32); 4] = [
+    ("LEARNED", 1),
+    ("LEARNED_SENDERS", 1),
+    ("LEARNED_SOCKETS", 1),
+    ("LEARNERS", 4096),
+];
 
 /// How many sockets a machine with so many bytes of memory gets room for, where nothing is asked for. A power of two, as the kernel has
 /// as many buckets.

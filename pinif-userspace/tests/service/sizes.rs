@@ -3,14 +3,17 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::path::PathBuf;
 use std::{env, fs};
 
 use aya::maps::MapInfo;
+use pinif_ebpf::{learned::ENTRIES, loss::Loss};
 use pinif_interpreter::{Definition, Machine, kind};
 use pinif_userspace::kernel::{Object, WITHOUT_LEARNING, of_sockets};
 
 use crate::bench::{self, scenario};
+use crate::control::asked::Place;
 use crate::paths::page::replaced;
 
 /// What writes the table.
@@ -205,5 +208,62 @@ fn the_maps_are_as_large_as_is_asked_for_and_take_what_is_computed() {
             }
             auditor.stop().expect().nothing_else();
         }
+    });
+}
+
+/// So many destinations are all in the table. What is more is counted as lost, and takes nothing.
+#[test]
+fn what_is_learned_of_a_hundred_thousand_destinations_takes_less_than_16_mib() {
+    const MOST: u64 = 16 << 20;
+    const MORE: u32 = 77;
+    const MAPS: [&str; 6] = [
+        "LEARNED",
+        "LEARNED_SENDERS",
+        "LEARNED_NUMBERS",
+        "LEARNED_SOCKETS",
+        "LEARNERS",
+        "LEARNING",
+    ];
+    scenario("service sizes-learned", &[], |bench| {
+        let place = Place::new();
+        let auditor = place.audit(bench, &["--learn"]);
+        let socket = bench.card().run(|| UdpSocket::bind("0.0.0.0:0"));
+        let socket = socket.expect("the card").expect("a socket");
+        let mut to =
+            (0..).map(|host| SocketAddr::from((Ipv4Addr::from_bits(0x0b00_0000 + host), 9)));
+        let mut send = |number: u32| {
+            for to in to.by_ref().take(number as usize) {
+                socket.send_to(b"x", to).expect("it is sent");
+            }
+        };
+        let learned = || {
+            let (status, page) = place.get("/v1/learned?limit=1");
+            assert_eq!(status, 200, "{page}");
+            ["total", "not_learned"].map(|name| page[name].as_u64().expect("a number"))
+        };
+        send(100_000);
+        // The host itself may have sent something, too.
+        let [total, not_learned] = learned();
+        assert!(
+            (100_000..100_050).contains(&total) && not_learned == 0,
+            "{total}, {not_learned}"
+        );
+        send(ENTRIES - 100_000 + MORE);
+        let [total, not_learned] = learned();
+        assert_eq!(total, u64::from(ENTRIES));
+        assert!(
+            u64::from(MORE) <= not_learned && not_learned < 150,
+            "{not_learned}"
+        );
+        let charged = charged(auditor.pid());
+        let taken: u64 = MAPS.iter().map(|name| charged[*name].1).sum();
+        assert!(taken <= MOST, "{taken} bytes: {charged:?}");
+        eprintln!("{taken} bytes for {ENTRIES} entries");
+        auditor
+            .stop()
+            .expect()
+            .contained_unpinned("eth1", u64::from(ENTRIES + MORE))
+            .lost(Loss::LearnedFull, not_learned)
+            .nothing_else();
     });
 }

@@ -1,13 +1,18 @@
 //! What is sent by whom, where the auditor learns: an entry for packets that a policy cannot distinguish, entered when the first of them is judged.
+//! Who sends has a table of its own, which entries name it by a number in: so 100,000 destinations take less than 16 MiB.
 
 use aya_ebpf::{
     Global,
     bindings::{BPF_ANY, BPF_F_NO_PREALLOC, BPF_NOEXIST},
     btf_maps::{HashMap, LruHashMap, PerCpuArray, RingBuf},
+    helpers::generated::bpf_get_smp_processor_id,
     macros::btf_map,
 };
 use pinif_ebpf::{
-    learned::{ENTRIES, LearnedKey, LearnedSocket, LearnedState, Learner, SOCKETS},
+    learned::{
+        ENTRIES, LearnedKey, LearnedProcess, LearnedSender, LearnedSocket, LearnedState, Learner,
+        SENDERS, SOCKETS,
+    },
     loss::Loss,
 };
 
@@ -27,6 +32,18 @@ static LEARNED: HashMap<
     { BPF_F_NO_PREALLOC as usize },
 > = HashMap::new();
 
+#[btf_map]
+static LEARNED_SENDERS: HashMap<
+    LearnedSender,
+    LearnedProcess,
+    { SENDERS as usize },
+    { BPF_F_NO_PREALLOC as usize },
+> = HashMap::new();
+
+/// How many numbers this CPU has given to senders.
+#[btf_map]
+static LEARNED_NUMBERS: PerCpuArray<u32, 1> = PerCpuArray::new();
+
 /// The sockets that were counted.
 #[btf_map]
 static LEARNED_SOCKETS: LruHashMap<LearnedSocket, u32, { SOCKETS as usize }> = LruHashMap::new();
@@ -39,15 +56,17 @@ static LEARNING: PerCpuArray<Entry, 1> = PerCpuArray::new();
 #[btf_map]
 static LEARNERS: RingBuf<Learner, { 64 * 1024 }> = RingBuf::new();
 
-/// An entry, and the socket that it is counted for.
+/// An entry: who sends, and the socket that it is counted for, in which the key is.
 #[repr(C)]
 pub struct Entry {
-    /// Its key.
-    pub key: LearnedKey,
-    /// What it is entered with.
-    pub state: LearnedState,
-    /// Its socket.
+    /// Who sends.
+    pub sender: LearnedSender,
+    /// What the sender is entered with, but for its number.
+    pub process: LearnedProcess,
+    /// The socket, with the entry's key but for the sender's number.
     pub socket: LearnedSocket,
+    /// What the entry is entered with.
+    pub state: LearnedState,
 }
 
 /// Whether the auditor learns.
@@ -67,9 +86,12 @@ pub fn in_work() -> Option<&'static mut Entry> {
 /// Counts the socket in its entry, once.
 #[inline(always)]
 pub fn count(entry: &mut Entry) {
-    let cookie = reread(&entry.socket.cookie.0);
+    let Some(number) = number_of(entry) else {
+        return losses::add(Loss::LearnedFull);
+    };
+    entry.socket.key.sender = number;
     let mut new = 1;
-    if cookie != 0 {
+    if reread(&entry.socket.cookie.0) != 0 {
         // SAFETY: whether it is there is all that is looked at.
         if unsafe { LEARNED_SOCKETS.get(&entry.socket) }.is_some() {
             new = 0;
@@ -82,10 +104,8 @@ pub fn count(entry: &mut Entry) {
     if grow(entry) {
         return;
     }
-    let entered = LEARNED.insert(&entry.key, &entry.state, u64::from(BPF_NOEXIST));
-    if entered.is_ok() {
-        report(entry);
-    } else if !grow(entry) {
+    let entered = LEARNED.insert(&entry.socket.key, &entry.state, u64::from(BPF_NOEXIST));
+    if entered.is_err() && !grow(entry) {
         losses::add(Loss::LearnedFull);
     }
 }
@@ -93,7 +113,7 @@ pub fn count(entry: &mut Entry) {
 /// Counts in the entry that is there. False where there is none.
 #[inline(always)]
 fn grow(entry: &Entry) -> bool {
-    let Some(there) = LEARNED.get_ptr_mut(&entry.key) else {
+    let Some(there) = LEARNED.get_ptr_mut(&entry.socket.key) else {
         return false;
     };
     // SAFETY: the entry stays valid for the program's run (entries are freed after an RCU grace period); volatile, since other CPUs
@@ -105,21 +125,57 @@ fn grow(entry: &Entry) -> bool {
     true
 }
 
+/// The number of who sends, which one that is new is given. Nothing where the table is full.
+#[inline(always)]
+fn number_of(entry: &mut Entry) -> Option<u32> {
+    if let Some(number) = known(entry) {
+        return Some(number);
+    }
+    let numbers = LEARNED_NUMBERS.get_ptr_mut(0)?;
+    // SAFETY: it is this CPU's own, and traffic programs do not interrupt each other.
+    let given = unsafe { numbers.read_volatile() };
+    if given >= SENDERS {
+        return None;
+    }
+    // SAFETY: no arguments.
+    let cpu = unsafe { bpf_get_smp_processor_id() };
+    // No other CPU gives it, so that no lock is needed.
+    entry.process.number = cpu * SENDERS + given;
+    let entered = LEARNED_SENDERS.insert(&entry.sender, &entry.process, u64::from(BPF_NOEXIST));
+    if entered.is_err() {
+        // Another CPU was first, or there is no room.
+        return known(entry);
+    }
+    // SAFETY: as above.
+    unsafe { numbers.write_volatile(given + 1) };
+    report(entry);
+    Some(reread(&entry.process.number))
+}
+
+/// The number of who sends, where it has one.
+#[inline(always)]
+fn known(entry: &Entry) -> Option<u32> {
+    // SAFETY: the entry stays valid for the program's run, and is not changed.
+    unsafe { LEARNED_SENDERS.get(&entry.sender) }.map(|process| reread(&process.number))
+}
+
 /// Reports who has sent. Where there is no room, it stays without a path if its process ends before somebody asks.
 #[inline(always)]
 fn report(entry: &Entry) {
-    let Entry { key, state, .. } = entry;
-    if reread(&state.pid) == 0 {
+    let Entry {
+        sender, process, ..
+    } = entry;
+    if reread(&process.pid) == 0 {
         return;
     }
     if let Some(mut record) = LEARNERS.reserve(0) {
         record.write(Learner {
-            cgroup: reread(&key.cgroup),
-            executable_inode: reread(&key.executable_inode),
-            executable_device: reread(&key.executable_device),
-            executable_generation: reread(&key.executable_generation),
-            started: reread(&state.started),
-            pid: reread(&state.pid),
+            cgroup: reread(&sender.cgroup),
+            executable_inode: reread(&sender.executable_inode),
+            executable_device: reread(&sender.executable_device),
+            executable_generation: reread(&sender.executable_generation),
+            started: reread(&process.started),
+            pid: reread(&process.pid),
             _pad: 0,
         });
         record.submit(0);

@@ -88,7 +88,7 @@ pub struct AuditArgs {
     pub(super) replies: bool,
 
     /// Learn what is sent by whom, for `pinif learn` and `pinif policy test`: each socket's first packet to each destination is looked at
-    #[arg(long, conflicts_with = "persist")]
+    #[arg(long)]
     pub(super) learn: bool,
 
     /// How many sockets there is room for at a time, from 4096 to 4194304; of one user's, a quarter [default: one for each 64 KiB of

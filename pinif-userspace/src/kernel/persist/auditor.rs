@@ -22,8 +22,9 @@ use super::{
     bpffs,
     kept::KeptMaps,
     layout,
+    learned::{LearnedRecords, LearningBegan},
     lock::{self, Locked},
-    map_layout::{self, lasts},
+    map_layout::{self, is_learned, lasts},
     names::{KnownNames, Remembered},
     owner::Owner,
     pin::Pins,
@@ -157,30 +158,39 @@ impl Persist {
         self.now().age()
     }
 
-    /// The programs' maps that are pinned, with their names.
-    pub(in crate::kernel) fn maps(&self) -> Vec<(String, PathBuf)> {
+    /// The programs' maps that are pinned, with their names; those of what is learned only where this instance `learns`.
+    pub(in crate::kernel) fn maps(&self, learns: bool) -> Vec<(String, PathBuf)> {
         bpffs::names(&self.build.join(layout::MAPS))
             .into_iter()
+            .filter(|name| learns || !is_learned(name))
             .map(|name| (name.clone(), self.build.join(layout::MAPS).join(name)))
             .collect()
     }
 
-    /// Pins the maps of a new auditor, and then what says that they are complete.
+    /// Pins the maps of a new auditor, and then what says that they are complete; those of what is learned where this instance `learns`.
     ///
     /// # Errors
     ///
     /// When one cannot be pinned; of an auditor that is taken over, when one is missing.
-    pub(in crate::kernel) fn hold(&self, ebpf: &Ebpf) -> Result<()> {
-        self.pin_maps(ebpf)?;
-        let maps = self.maps().into_iter().map(|(_, path)| path);
+    pub(in crate::kernel) fn hold(&self, ebpf: &Ebpf, learns: bool) -> Result<()> {
+        self.pin_maps(ebpf, learns)?;
+        let maps = self.maps(learns).into_iter().map(|(_, path)| path);
         let others = layout::COLLECTORS.iter().chain([&layout::STATE]);
         let others = others.map(|name| self.build.join(name));
         *self.kept.borrow_mut() = KeptMaps::at(maps.chain(others));
         Ok(())
     }
 
-    fn pin_maps(&self, ebpf: &Ebpf) -> Result<()> {
+    fn pin_maps(&self, ebpf: &Ebpf, learns: bool) -> Result<()> {
         let maps = self.build.join(layout::MAPS);
+        let learned = ebpf.maps().filter(|(name, _)| learns && is_learned(name));
+        for (name, map) in learned {
+            // An earlier instance may have learned, too.
+            if !maps.join(name).exists() {
+                map.pin(maps.join(name))
+                    .with_context(|| format!("the map {name} cannot be pinned"))?;
+            }
+        }
         let lasting = ebpf.maps().filter(|(name, _)| lasts(name));
         if self.takes_over {
             for (name, _) in lasting {
@@ -299,6 +309,25 @@ impl Persist {
     /// Remembers for the next instance when a finding was last seen.
     pub fn remember_seen(&self, finding: u64, seen: Seen) {
         self.seen.borrow_mut().remember(finding, seen);
+    }
+
+    /// What is known of what instances have learned; `now` it is begun, where none did.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be pinned.
+    pub fn learned(&self, now: LearningBegan) -> Result<LearnedRecords> {
+        let records = LearnedRecords::at(&self.build, now);
+        let records = records.context("what is known of what is learned cannot be pinned")?;
+        let paths = LearnedRecords::paths(&self.build);
+        self.kept.borrow_mut().add(paths);
+        Ok(records)
+    }
+
+    /// Removes what earlier instances have learned, where this one does not learn.
+    pub fn forget_learned(&self) {
+        // What cannot be removed now is by the next.
+        let _ = layout::clear_learned(&self.lock, &self.tag);
     }
 
     /// Detaches from all namespaces but these, which a previous instance audited and this one does not.

@@ -20,6 +20,11 @@ impl KeptMaps {
         Self(paths.into_iter().filter_map(with_number).collect())
     }
 
+    /// Those that are pinned here, too.
+    pub(super) fn add(&mut self, paths: impl IntoIterator<Item = PathBuf>) {
+        self.0.extend(Self::at(paths).0);
+    }
+
     /// Pins those again that are pinned no longer. `None` where all of them are.
     pub(super) fn pin_again(&self) -> Option<io::Result<()>> {
         let removed = self.0.iter().filter(|(path, _)| !path.exists());

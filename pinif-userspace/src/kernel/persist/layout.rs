@@ -14,7 +14,7 @@ use rustix::{
     io::Errno,
 };
 
-use super::{link::NEW, pin::Pin};
+use super::{learned, link::NEW, map_layout, pin::Pin};
 use crate::kernel::{direction::TcDirection, syscall};
 
 /// Where an auditor is pinned, unless another directory is named.
@@ -122,7 +122,8 @@ pub(super) fn clear(directory: impl AsFd, build: &str) -> io::Result<Cleared> {
         .filter(|name| !name.ends_with(NEW))
         .count();
     let pins = list(&inside)?;
-    for name in [STATE].into_iter().chain(COLLECTORS) {
+    let collectors = COLLECTORS.into_iter().chain(learned::MAPS);
+    for name in [STATE].into_iter().chain(collectors) {
         if pins.iter().any(|(pin, kind)| pin == name && kind.is_file()) {
             remove_pin(&inside, name)?;
         }
@@ -217,6 +218,19 @@ fn detach(directory: &OwnedFd, name: &str) -> bool {
 
 fn is_egress(link: &str) -> bool {
     Pin::of(link).is_some_and(|pin| pin.direction == TcDirection::Egress)
+}
+
+/// Removes the pins of what a build has learned.
+pub(super) fn clear_learned(directory: impl AsFd, build: &str) -> io::Result<()> {
+    let inside = open(directory, build)?;
+    for name in learned::MAPS {
+        remove_pin(&inside, name)?;
+    }
+    let maps = open(&inside, MAPS)?;
+    for name in map_layout::LEARNED {
+        remove_pin(&maps, name)?;
+    }
+    Ok(())
 }
 
 /// Whether a name is one of those that [`super::map_layout::tag`] gives.

@@ -43,7 +43,10 @@ pub(super) fn text(object: &[u8]) -> Result<String> {
         .data()?;
     let maps = type_text::section(btf, ".maps")
         .context("the types of the eBPF object's maps cannot be read")?;
-    let lasting = maps.into_iter().filter(|map| lasts(map));
+    let lasting = maps.into_iter().filter(|line| {
+        let name = line.split(':').next().unwrap_or_default();
+        lasts(name) || is_learned(name)
+    });
     let numbered = [
         format!("layout {NUMBER}"),
         format!("kinds: {}", Kind::ALL.map(Kind::name).join(" ")),
@@ -53,19 +56,24 @@ pub(super) fn text(object: &[u8]) -> Result<String> {
     Ok(lines.map(|line| line + "\n").collect())
 }
 
-/// Whether a map stays, by its name. What is in the object's own sections is a build's; the ring of debug messages, what wakes who
-/// sleeps, and what is learned, are of the one who reads them.
+/// The maps of what is learned. They stay as long as each collector learns: without that, they have room for one entry.
+pub(super) const LEARNED: [&str; 4] = [
+    "LEARNED",
+    "LEARNED_SENDERS",
+    "LEARNED_NUMBERS",
+    "LEARNED_SOCKETS",
+];
+
+/// Whether a map stays where it is learned, by its name.
+pub(super) fn is_learned(map: &str) -> bool {
+    LEARNED.contains(&map)
+}
+
+/// Whether a map stays always, by its name. What is in the object's own sections is a build's; the ring of debug messages, what wakes who
+/// sleeps, and who is new among those that send, are of the one who reads them.
 pub(super) fn lasts(map: &str) -> bool {
-    const OF_READERS: [&str; 7] = [
-        "AYA_LOGS",
-        "ASLEEP",
-        "WAKES",
-        "LEARNED",
-        "LEARNED_SOCKETS",
-        "LEARNERS",
-        "LEARNING",
-    ];
-    !map.starts_with('.') && !OF_READERS.contains(&map)
+    const OF_READERS: [&str; 5] = ["AYA_LOGS", "ASLEEP", "WAKES", "LEARNERS", "LEARNING"];
+    !map.starts_with('.') && !OF_READERS.contains(&map) && !is_learned(map)
 }
 
 #[cfg(test)]
@@ -104,13 +112,16 @@ mod tests {
             .collect();
         assert_eq!(maps.len(), layout.lines().count() - 3, "{layout}");
         for map in [
-            "CELLS", "COUNTS", "FINDINGS", "POLICIES", "RECORDS", "TRAFFIC",
+            "CELLS", "COUNTS", "FINDINGS", "LEARNED", "POLICIES", "RECORDS", "TRAFFIC",
         ] {
             assert!(
                 maps.iter()
                     .any(|line| line.starts_with(&format!("{map}: "))),
                 "{map}"
             );
+        }
+        for map in ["AYA_LOGS", "LEARNERS", "WAKES"] {
+            assert!(!layout.contains(&format!("\n{map}: ")), "{map}");
         }
         // A size is that of the map, not of its placeholder.
         assert!(layout.contains("max_entries@192 *[i32; 16384]"), "{layout}");

@@ -9,6 +9,7 @@
 //!     interfaces, namespaces                     the names that they have or had
 //!     findings, cells                            of interfaces whose indexes others have had since
 //!     seen                                       when findings were last seen
+//!     learned-began, learned-programs, learned-cgroups    where it is learned what is sent: since when, and names
 //!     maps/NAME                                  the programs' maps
 //!     cgroup/PROGRAM                             links of the cgroup hooks
 //!     links/COOKIE-INDEX-DIRECTION               links of interfaces (TCX; a filter of clsact stays by itself)
@@ -20,6 +21,7 @@ mod bpffs;
 mod find;
 mod kept;
 mod layout;
+mod learned;
 pub(in crate::kernel) mod link;
 mod lock;
 mod map_layout;
@@ -35,6 +37,7 @@ pub use archive::{ArchivedCell, ArchivedFinding, InterfaceNames};
 pub use auditor::{Persist, digest_of};
 pub use find::{Found, find};
 pub use layout::DIRECTORY;
+pub use learned::{LearnedRecords, LearningBegan, MOST_NAMES, ProgramFile};
 pub use map_layout::of_this_build as map_layout_of_this_build;
 pub use names::Remembered;
 pub use owner::Owner;
