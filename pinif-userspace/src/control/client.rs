@@ -116,20 +116,32 @@ impl Client {
         self.get(&target).await
     }
 
+    /// A page of what was learned of what is sent by whom.
+    ///
+    /// # Errors
+    ///
+    /// Why there is no answer.
+    pub async fn learned_page(
+        &mut self,
+        filter: &LearnedFilter,
+    ) -> Result<LearnedPage, ClientError> {
+        let target = self.target(path::LEARNED, filter)?;
+        self.get(&target).await
+    }
+
     /// All that was learned of what is sent by whom.
     ///
     /// # Errors
     ///
     /// Why there is no answer.
     pub async fn learned(&mut self) -> Result<LearnedPage, ClientError> {
-        let mut all: LearnedPage = self.get(path::LEARNED).await?;
+        let mut all = self.learned_page(&LearnedFilter::default()).await?;
         while let Some(from) = all.next {
             let filter = LearnedFilter {
                 from: Some(from),
                 limit: None,
             };
-            let target = self.target(path::LEARNED, &filter)?;
-            let page: LearnedPage = self.get(&target).await?;
+            let page = self.learned_page(&filter).await?;
             all.traffic.extend(page.traffic);
             all.total = page.total;
             all.not_learned = page.not_learned;

@@ -26,7 +26,7 @@ mod view;
 pub use self::{
     ask::Collector,
     client::{Client, ClientError, Events, running},
-    filter::{EventsFilter, FindingsFilter, SocketsFilter},
+    filter::{EventsFilter, FindingsFilter, LearnedFilter, SocketsFilter},
     listen::{Listening, Refusal},
     routes::Sources,
     serve::Server,

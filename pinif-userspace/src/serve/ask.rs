@@ -19,10 +19,15 @@ use crate::{
 /// Looks for the auditor.
 pub type Find = Box<dyn Fn() -> Result<Client, ClientError> + Send + Sync>;
 
+/// How long an answer may take that is made of all the host's routes.
+const LONG: Duration = Duration::from_secs(10);
+
 /// Who asks the auditor.
 pub struct Asker {
     find: Find,
     turn: Turn<()>,
+    /// Of questions whose answers take long: they hold no others up.
+    long_turn: Turn<()>,
     /// Where the auditor is that is heard.
     heard: Mutex<Option<PathBuf>>,
     /// Where the one is that was heard last.
@@ -55,6 +60,7 @@ impl Asker {
         Self {
             find,
             turn: Turn::default(),
+            long_turn: Turn::default(),
             heard: Mutex::default(),
             last: Mutex::default(),
         }
@@ -114,9 +120,36 @@ impl Asker {
     where
         F: Future<Output = Result<T, ClientError>>,
     {
+        self.in_turn(&self.turn, patience, question).await
+    }
+
+    /// The same of a question whose answer takes long.
+    ///
+    /// # Errors
+    ///
+    /// Why there is no answer.
+    pub async fn ask_at_length<T, F>(
+        &self,
+        question: impl FnOnce(Client) -> F,
+    ) -> Result<T, Unanswered>
+    where
+        F: Future<Output = Result<T, ClientError>>,
+    {
+        self.in_turn(&self.long_turn, LONG, question).await
+    }
+
+    async fn in_turn<T, F>(
+        &self,
+        turn: &Turn<()>,
+        patience: Duration,
+        question: impl FnOnce(Client) -> F,
+    ) -> Result<T, Unanswered>
+    where
+        F: Future<Output = Result<T, ClientError>>,
+    {
         let asked = async {
             // So many readers cost the auditor no more than one.
-            let _turn = self.turn.lock().await;
+            let _turn = turn.lock().await;
             let heard = self.heard().clone();
             let client = match &heard {
                 Some(path) => Client::find(Some(path)),

@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     control::{
-        ClientError, FindingsFilter,
+        Client, ClientError, FindingsFilter, LearnedFilter,
         answer::{Answer, Refused, json, not_allowed, problem, with, wrong},
         gate,
         question::{nothing_asked, read},
@@ -35,6 +35,7 @@ use crate::{
 const STATUS: &str = "/v1/status";
 const FINDINGS: &str = "/v1/findings";
 const FINDING: &str = "/v1/findings/{id}";
+const LEARNED: &str = "/v1/learned";
 const HISTORY: &str = "/v1/history";
 const METRICS: &str = "/metrics";
 /// How many ask the history at once: it is read from a disk.
@@ -63,6 +64,7 @@ impl Web {
             .route(STATUS, get(status))
             .route(FINDINGS, get(findings))
             .route(FINDING, get(finding))
+            .route(LEARNED, get(learned))
             .route(HISTORY, get(history))
             .route(METRICS, get(metrics))
             .fallback(unknown)
@@ -139,6 +141,15 @@ async fn finding(
     }
 }
 
+async fn learned(State((sources, _)): Asked, RawQuery(query): RawQuery) -> Outcome {
+    let filter: LearnedFilter = read(query)?;
+    let asked = async |mut client: Client| client.learned_page(&filter).await;
+    match sources.asker.ask_at_length(asked).await {
+        Ok(page) => Ok(aged(page, Duration::ZERO)),
+        Err(why) => Err(unanswered(why, &sources.heard)),
+    }
+}
+
 async fn history(State((sources, room)): Asked, RawQuery(query): RawQuery) -> Outcome {
     let filter: FindingsFilter = read(query)?;
     let query = filter.query(std::time::SystemTime::now());
@@ -184,7 +195,7 @@ async fn unknown(request: Request<Body>) -> Answer {
         &format!("there is nothing at `{}`", visible(path)),
         &format!(
             "there are {}",
-            [STATUS, FINDINGS, FINDING, HISTORY, METRICS].join(", ")
+            [STATUS, FINDINGS, FINDING, LEARNED, HISTORY, METRICS].join(", ")
         ),
     )
 }
