@@ -12,7 +12,7 @@ use crate::{
     findings::line,
     history::HistoryLine,
     hold::report::PinReport,
-    learned::LearnedPage,
+    learned::{LearnedPage, TrialReport},
     survey,
 };
 
@@ -20,7 +20,7 @@ use crate::{
 pub type Make = fn() -> Value;
 
 /// Those that are published, by the names of their files in `docs/schema`.
-pub const ALL: [(&str, Make); 10] = [
+pub const ALL: [(&str, Make); 11] = [
     ("pinif-audit", audit),
     ("pinif-doctor", doctor),
     ("pinif-foresee", foresee),
@@ -29,6 +29,7 @@ pub const ALL: [(&str, Make); 10] = [
     ("pinif-matrix", matrix),
     ("pinif-pin", pin),
     ("pinif-policy", policy),
+    ("pinif-policy-test", policy_test),
     ("pinif-sockets", sockets),
     ("pinif-status", status),
 ];
@@ -51,6 +52,11 @@ pub fn history() -> Value {
 /// Of `pinif learn --format json`.
 pub fn learned() -> Value {
     of::<LearnedPage>(1)
+}
+
+/// Of `pinif policy test --format json`.
+pub fn policy_test() -> Value {
+    of::<TrialReport>(1)
 }
 
 /// Of `pinif matrix`.

@@ -43,7 +43,7 @@ enum PolicyCommand {
     Test(trial::TestArgs),
 }
 
-/// Runs `pinif policy`. The exit code is 0 for a good policy and 1 for a bad one; 2 where something would be a finding.
+/// Runs `pinif policy`. The exit code is 0 for a good policy and 1 for a bad one; of a test, as [`trial::run`] says.
 ///
 /// # Errors
 ///

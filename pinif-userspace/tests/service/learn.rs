@@ -5,10 +5,15 @@ use std::{
     process::{Command, Output},
 };
 
-use pinif_userspace::learned::{LearnedPage, Sender};
+use nix::sys::signal::Signal;
+use pinif_lab::BpfFs;
+use pinif_userspace::{
+    learned::{LearnedPage, Sender},
+    schema,
+};
 use tempfile::NamedTempFile;
 
-use crate::bench::{Bench, CONTROL_PLANE, SENDER, leak, risk, scenario};
+use crate::bench::{Bench, CONTROL_PLANE, Pinif, SENDER, leak, risk, scenario, valid};
 use crate::control::asked::Place;
 
 /// What is sent: by two sockets and one more to the backplane, which are bound to it, and by one to the outside that is bound to nothing.
@@ -66,7 +71,11 @@ fn what_was_sent_becomes_a_policy_that_finds_what_differs() {
             bench.sender("udp --bind-device fab0 --to 10.0.0.2:9 --count 2 --pause-after 1");
         held.wait_for("paused");
         traffic(bench);
-        let learned = place.ask(async |client| client.learned().await);
+        let mut learned = place.ask(async |client| client.learned().await);
+        // They may have been sent within one unit of time.
+        learned
+            .traffic
+            .sort_by_key(|one| (one.bound_device.is_none(), one.destination));
         let seen: Vec<_> = learned
             .traffic
             .iter()
@@ -179,6 +188,56 @@ fn what_was_sent_becomes_a_policy_that_finds_what_differs() {
                 path(&other)
             )
         );
+        // Once more as JSON; what is nothing to fail on is none here, too.
+        let json_of = |more: &[&str], status| {
+            let own = [
+                "policy",
+                "test",
+                path(&other),
+                "--from",
+                json,
+                "--format",
+                "json",
+            ];
+            printed(status, &[&own[..], more].concat())
+        };
+        let tried = valid(json_of(&[], 2).trim_end(), schema::policy_test);
+        assert_eq!(json_of(&["--fail-on", "never"], 0), json_of(&[], 2));
+        assert_eq!(tried["policy"], path(&other));
+        assert_eq!(
+            (&tried["sockets"], &tried["complete"]),
+            (&5.into(), &true.into())
+        );
+        let findings = tried["findings"].as_array().expect("a list");
+        assert_eq!(findings.len(), 1);
+        let found =
+            ["severity", "kind", "rule", "exe", "bound_device"].map(|name| &findings[0][name]);
+        assert_eq!(
+            found,
+            ["leak", "policy-escape", "control-plane", sender, "fab0"]
+        );
+        assert_eq!(findings[0]["sockets"], 4);
+        let to = findings[0]["destinations"].as_array().expect("a list");
+        assert_eq!(
+            (to.len(), &to[0]["address"], &to[0]["port"]),
+            (2, &"10.0.0.2".into(), &9.into())
+        );
+
+        // `pinif serve` passes it on, to the same commands.
+        let web = folder.path().join("web.sock");
+        let mut command = Command::new(env!("CARGO_BIN_EXE_pinif"));
+        command.arg("serve").arg("--socket").arg(place.path());
+        command
+            .arg("--listen")
+            .arg(format!("unix:{}", web.display()));
+        let mut served = Pinif::start(command);
+        served.wait_for_note("answering at unix:");
+        let web = web.to_str().expect("a path that is text");
+        let passed_on = printed(0, &["learn", "--socket", web]);
+        assert_eq!(rules(&passed_on), rules(&draft));
+        printed(0, &["policy", "test", path(&policy), "--socket", web]);
+        served.signal(Signal::SIGTERM);
+        assert_eq!(served.end().status.code(), Some(0));
         held.go_and_finish();
         let report = auditor.stop();
         report
@@ -262,5 +321,53 @@ fn each_socket_is_counted_once_for_each_destination() {
             .expect()
             .contained_unpinned("eth1", 90)
             .nothing_else();
+    });
+}
+
+/// What was learned is not lost where the collector ends: the table is the programs', and the names are kept beside it.
+#[test]
+fn what_was_learned_outlives_the_collector() {
+    scenario("learn persist", &[], |bench| {
+        let pins = BpfFs::new("learn").expect("cannot mount a BPF file system");
+        let directory = pins.path().join("auditor");
+        let persist = format!("--persist={}", directory.display());
+        let place = Place::new();
+        let learned = || place.ask(async |client| client.learned().await);
+
+        let first = place.audit(bench, &["--learn", &persist]);
+        let mut held =
+            bench.sender("udp --bind-device fab0 --to 10.0.0.2:9 --count 2 --pause-after 1");
+        held.wait_for("paused");
+        let before = learned();
+        assert_eq!(before.traffic.len(), 1, "{before:#?}");
+        held.go_and_finish();
+        first.kill();
+        // No collector looks at this one. Its program is known.
+        bench.send("udp --to 203.0.113.9:9 --count 4");
+
+        let second = place.audit(bench, &["--learn", &persist]);
+        let after = learned();
+        assert_eq!((&after.since, after.not_learned), (&before.since, 0));
+        let [one, other] = &after.traffic[..] else {
+            panic!("{after:#?}");
+        };
+        // It ended before this collector began.
+        assert_eq!(one.exe.as_deref(), Some(*SENDER));
+        assert_eq!((one, one.sockets), (&before.traffic[0], Some(1)));
+        assert_eq!((&other.exe, other.sockets), (&one.exe, Some(1)));
+        assert_eq!(other.egress_interface, "eth1");
+        second.kill();
+
+        // One that does not learn ends it.
+        place.audit(bench, &[&persist]).kill();
+        let again = place.audit(bench, &["--learn", &persist]);
+        let anew = learned();
+        assert!(
+            anew.traffic.is_empty() && anew.since > before.since,
+            "{anew:#?}"
+        );
+        again.kill();
+        printed(0, &["detach", &persist]);
+        assert!(!directory.exists());
     });
 }

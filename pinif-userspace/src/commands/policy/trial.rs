@@ -6,12 +6,14 @@ use anyhow::{Result, bail};
 use clap::Args;
 
 use crate::{
+    collector::fail_on::{FailOn, exit_status},
     commands::{occasion::occasion, seen::Seen},
-    learned::{Broken, Traffic, Trial, tried},
+    learned::{Broken, Traffic, Trial, TrialReport, tried},
     policy::Policy,
+    surfaces::Format,
     text::{
         escape::{visible, visible_path},
-        streams,
+        json, streams,
         words::{counted, first_of},
     },
 };
@@ -24,18 +26,29 @@ pub struct TestArgs {
 
     #[command(flatten)]
     seen: Seen,
+
+    /// How what would be findings is shown
+    #[arg(long, value_enum, default_value_t = Format::Human)]
+    format: Format,
+
+    /// The severity from which on what would be a finding makes the exit status 2
+    #[arg(long, value_enum, default_value_t = FailOn::Leak)]
+    fail_on: FailOn,
 }
 
-/// The exit status where something would be a finding.
-const FOUND: u8 = 2;
-
-/// Runs `pinif policy test`. The exit status: 0 nothing would be a finding, 2 something would.
+/// Runs `pinif policy test`. The exit status is as of `pinif audit`: 0 nothing at or over `--fail-on` would be a finding, 2 something would, 3
+/// nothing would of what was judged, which is not all.
 ///
 /// # Errors
 ///
 /// What is wrong with the policy, or why it is not known what was seen.
 pub fn run(args: TestArgs) -> Result<ExitCode> {
-    let TestArgs { file, seen } = args;
+    let TestArgs {
+        file,
+        seen,
+        format,
+        fail_on,
+    } = args;
     let policy = if file.as_os_str() == "-" {
         Policy::read_from(stdin(), "<stdin>")?
     } else {
@@ -47,12 +60,13 @@ pub fn run(args: TestArgs) -> Result<ExitCode> {
     }
     let trial = tried(&learned, &policy);
     let shown = visible_path(&file);
-    streams::answer(&text(&trial, &shown, learned.not_learned))?;
-    Ok(if trial.broken.is_empty() {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::from(FOUND)
-    })
+    let report = TrialReport::of(&trial, &file.to_string_lossy(), &learned);
+    streams::answer(&match format {
+        Format::Human => text(&trial, &shown, learned.not_learned),
+        Format::Json => json::line(&report)?,
+    })?;
+    let worst = trial.broken.iter().map(|broken| broken.severity).max();
+    Ok(exit_status(fail_on, worst, !report.complete).into())
 }
 
 fn text(trial: &Trial, policy: &str, not_learned: u64) -> String {
