@@ -11,9 +11,16 @@ use super::{
 };
 use crate::policy::Policy;
 
+mod rules;
+
 /// The interfaces by which traffic leaves, and one by which none does.
 const INTERFACES: [&str; 4] = ["fab0", "eth[1]", "eth1.100", "new0"];
 const NEW: &str = INTERFACES[3];
+/// Cgroups of which one is in another.
+const CGROUPS: [&str; 3] = ["/a.slice", "/a.slice/b.service", "/c.slice"];
+/// TCP, UDP and ICMP, as a policy names them.
+const PROTOCOLS: [(u8, &str); 3] = [(6, "tcp"), (17, "udp"), (1, "icmp")];
+const PORTS: [u16; 3] = [22, 53, 8_080];
 /// Networks that hold each other, of both families.
 const NETWORKS: [&str; 8] = [
     "0.0.0.0/0",
@@ -65,8 +72,17 @@ fn traffic() -> impl Strategy<Value = Traffic> {
         1 => Just(Sender::Socketless),
     ];
     let rest = (any::<bool>(), 1u64..60, 0u8..4, any::<bool>());
-    (network, any::<u128>(), 0usize..3, origin, rest).prop_map(
-        |(network, host, via, origin, (is_bound, sockets, program, is_packet))| {
+    let service = (
+        0..PROTOCOLS.len(),
+        proptest::option::of(0..PORTS.len()),
+        any::<bool>(),
+        0..CGROUPS.len(),
+    );
+    (network, any::<u128>(), 0usize..3, origin, rest, service).prop_map(
+        |(network, host, via, origin, (is_bound, sockets, program, is_packet), service)| {
+            let (protocol, port, serves, cgroup) = service;
+            let protocol = PROTOCOLS[protocol].0;
+            let port = port.filter(|_| protocol != 1).map(|port| PORTS[port]);
             let network: ipnet::IpNet = NETWORKS[network].parse().expect("a network");
             let is_process = origin == Sender::Process;
             let destination = match network {
@@ -89,13 +105,13 @@ fn traffic() -> impl Strategy<Value = Traffic> {
             Traffic {
                 netns: "card".to_owned(),
                 origin,
-                exe: is_process.then(|| format!("/bin/p{program}\n[[rule]]")),
+                exe: is_process.then(|| executable(program)),
                 comm: is_process.then(|| "p\u{202e}".to_owned()),
                 uid: is_process.then_some(program.into()),
-                cgroup: None,
-                protocol: 17,
-                port: Some(53),
-                serves: false,
+                cgroup: is_process.then(|| CGROUPS[cgroup].to_owned()),
+                protocol,
+                port,
+                serves: serves && port.is_some(),
                 source: None,
                 destination,
                 network,
@@ -108,6 +124,12 @@ fn traffic() -> impl Strategy<Value = Traffic> {
             }
         },
     )
+}
+
+/// Programs, of which the first has a name that would be a rule, if it were written into a draft as it is.
+fn executable(number: u8) -> String {
+    let more = if number == 0 { "\n[[rule]]" } else { "" };
+    format!("/bin/p{number}{more}")
 }
 
 fn policy_of(learned: &LearnedPage) -> Policy {
@@ -153,6 +175,35 @@ proptest! {
         let crossed = Traffic { bound_device: Some(NEW.to_owned()), ..one.clone() };
         let expected = if one.origin == Sender::Socketless { Kind::CopyEscape } else { Kind::DeviceEscape };
         prop_assert_eq!(kinds(crossed, &policy), [expected]);
+
+        // A draft says where to and how, and not who: nothing more was seen of those who did not send.
+        let by_another = Traffic {
+            exe: one.exe.as_ref().map(|_| "/bin/another".to_owned()),
+            uid: one.uid.map(|_| 4_711),
+            cgroup: one.cgroup.as_ref().map(|_| "/another.slice".to_owned()),
+            protocol: 132,
+            port: Some(1),
+            serves: !one.serves,
+            ..one.clone()
+        };
+        prop_assert_eq!(kinds(by_another, &policy), vec![]);
+
+        // Nor of networks to which nobody sent: each destination is in the longest of all.
+        let longest = |of: std::net::IpAddr| {
+            let all = learned.traffic.iter().map(|one| one.network);
+            let around = all.filter(|network| network.contains(&of));
+            around.max_by_key(ipnet::IpNet::prefix_len).expect("its own")
+        };
+        for destination in ["192.0.2.1", "10.128.0.1", "10.1.2.1", "2001:db8::1", "fd00:0:0:1::1"] {
+            let destination: std::net::IpAddr = destination.parse().expect("an address");
+            let mut sent_to = learned.traffic.iter().map(|one| longest(one.destination));
+            let is_seen = sent_to.any(|network| network.contains(&destination));
+            let bound_device = one.bound_device.as_ref().map(|_| NEW.to_owned());
+            let egress_interface = NEW.to_owned();
+            let there = Traffic { destination, bound_device, egress_interface, ..one.clone() };
+            let expected = if is_seen { vec![Kind::PolicyEscape] } else { vec![] };
+            prop_assert_eq!(kinds(there, &policy), expected);
+        }
     }
 
     /// Two rules with one demand are apart only where a network of the earlier one is in one of a rule between them, whose own is in one of the later
