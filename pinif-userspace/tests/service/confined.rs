@@ -80,7 +80,14 @@ fn the_shipped_unit_allows_all_that_an_audit_does() {
         let seen = packet_socket(bench, "");
         let mut auditor = bench
             .auditor()
-            .arguments(["--enforce", "--foresee", &persist, "--netns", &later])
+            .arguments([
+                "--enforce",
+                "--foresee",
+                "--learn",
+                &persist,
+                "--netns",
+                &later,
+            ])
             .arguments(["--policy".as_ref(), file.as_os_str()])
             .arguments(["--socket".as_ref(), socket.as_os_str()])
             .environment("NOTIFY_SOCKET", &notify)
@@ -108,13 +115,23 @@ fn the_shipped_unit_allows_all_that_an_audit_does() {
         auditor.signal(Signal::SIGHUP);
         auditor.wait_for_note("a new policy is in force: 1 zone, 1 rule");
         let escaped = bench.send(LEAK);
+        let draft = Command::new(env!("CARGO_BIN_EXE_pinif"))
+            .args(["learn", "--socket"])
+            .arg(&socket)
+            .output()
+            .expect("pinif runs");
+        let draft = String::from_utf8_lossy(&draft.stdout);
+        assert!(draft.contains("interfaces = [\"eth1\"]"), "{draft}");
 
         let report = auditor.stop();
         assert!(
             report.stderr.contains("the programs stay attached"),
             "{report}"
         );
-        assert_eq!(received(&manager), "STOPPING=1\n");
+        // How it stands may have been said before.
+        let mut said = std::iter::repeat_with(|| received(&manager));
+        let last = said.find(|text| !text.starts_with("STATUS="));
+        assert_eq!(last.as_deref(), Some("STOPPING=1\n"));
         report
             .expect()
             .finding(bypass().by(&bypassed))

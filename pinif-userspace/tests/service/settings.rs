@@ -86,7 +86,7 @@ fn the_file_that_is_shipped_is_good_with_and_without_its_marks() {
             _ => format!("{line}\n"),
         })
         .collect();
-    assert_eq!(set.lines().filter(|line| line.contains(" = ")).count(), 10);
+    assert_eq!(set.lines().filter(|line| line.contains(" = ")).count(), 11);
     assert_eq!(errors(&set), "");
 }
 
