@@ -11,7 +11,7 @@ use std::{
 
 use anyhow::{Context as _, Result, bail};
 
-use ahead::Ahead;
+pub use ahead::Ahead;
 
 use crate::{
     cross::Cross,

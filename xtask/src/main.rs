@@ -4,6 +4,7 @@
 //! tasks themselves say goes to standard error, so that standard output is pinif's alone.
 
 mod bench;
+mod book;
 mod build;
 mod cross;
 mod debian;
@@ -57,6 +58,8 @@ enum Task {
     Scenarios,
     /// Measure what pinif costs, as root, and write it into the documentation
     Bench(bench::Args),
+    /// Make the documentation a book of web pages, by mdBook: target/book/book/index.html
+    Book,
     /// Make what is installed where there is no compiler: a tarball, a Debian package and an RPM of one static binary
     Dist(dist::Args),
     /// Make the crates as a registry has them, with the eBPF objects inside
@@ -81,6 +84,7 @@ fn main() -> ExitCode {
         Task::Vm(args) => vm::run(&workspace, &args),
         Task::Scenarios => scenarios::run(&workspace),
         Task::Bench(args) => bench::run(&workspace, &args),
+        Task::Book => book::run(&workspace),
         Task::Dist(args) => dist::run(&workspace, &args),
         Task::Package(args) => package::run(&workspace, &args),
         Task::Fuzz(args) => fuzz::run(&workspace, &args),

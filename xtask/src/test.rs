@@ -54,6 +54,11 @@ pub fn run(workspace: &Workspace, args: &Args) -> Result<ExitCode> {
     setup::ensure_test_tools(workspace)?;
     // A run of chosen tests is of those alone.
     let is_whole = args.args.is_empty();
+    let ahead = if is_whole {
+        build_ahead(workspace, args)?
+    } else {
+        None
+    };
     let supply = (is_whole && !args.this_kernel).then(|| {
         let machines = vm::Supply::bring(workspace, &vm::Line::ALL);
         (machines, vm::arm64::Supply::bring(workspace))
@@ -69,6 +74,9 @@ pub fn run(workspace: &Workspace, args: &Args) -> Result<ExitCode> {
     report.add_work("tools and kernels", began.elapsed());
 
     let started = Instant::now();
+    if let Some(ahead) = ahead {
+        ahead.finish()?;
+    }
     build::build_ebpf(workspace)?;
     // What chooses tests may be no arguments of a build alone.
     if is_whole {
@@ -98,6 +106,24 @@ pub fn run(workspace: &Workspace, args: &Args) -> Result<ExitCode> {
     } else {
         ExitCode::FAILURE
     })
+}
+
+/// Has a first build of the tests begin, and brings the eBPF programs that it waits for. It goes on while other things are downloaded.
+/// `None` where there was a build: whether one of today is needed, cargo knows only when the programs are there.
+///
+/// # Errors
+/// Where a tool is missing, or the programs do not build.
+fn build_ahead(workspace: &Workspace, args: &Args) -> Result<Option<build::Ahead>> {
+    let profile = if args.release { "release" } else { CHECKED };
+    if workspace.built(profile, "pinif").is_file() {
+        return Ok(None);
+    }
+    let mut tests = nextest(workspace, args);
+    tests.arg("--no-run");
+    let mut ahead = build::Ahead::start(workspace, tests)?;
+    build::build_ebpf(workspace)?;
+    ahead.go_on();
+    Ok(Some(ahead))
 }
 
 /// Runs the tests on this machine's kernel.

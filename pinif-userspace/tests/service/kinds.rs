@@ -2,17 +2,16 @@
 
 use std::fs;
 use std::io::Write as _;
-use std::os::unix::fs::PermissionsExt as _;
-use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
 use pinif_ebpf::verdict::Kind;
-use pinif_lab::{Cgroup, patience};
+use pinif_lab::patience;
 use pinif_userspace::commands::explain::page;
 
 use crate::bench::{Need, scenario};
+use crate::shell;
 
 /// The shell lines of a page.
 fn lines(kind: Kind) -> String {
@@ -72,35 +71,13 @@ fn every_page_has_its_parts() {
     }
 }
 
-/// Runs a page's lines as it says, in a network namespace that nothing else is in. The audit is of a cgroup of the test's.
+/// Runs a page's lines as it says.
 fn run(kind: Kind) -> Output {
     let folder = tempfile::tempdir().expect("a folder");
-    let cgroup = Cgroup::new("kinds").expect("a cgroup");
-    let pinif = folder.path().join("pinif");
-    let script = format!(
-        "#!/bin/sh\ncase $1 in audit) shift; exec {0} audit --cgroup {1} \"$@\";; *) exec {0} \"$@\";; esac\n",
-        env!("CARGO_BIN_EXE_pinif"),
-        cgroup.path().display()
-    );
-    fs::write(&pinif, script).expect("a script");
-    fs::set_permissions(&pinif, fs::Permissions::from_mode(0o755)).expect("it is ours");
-    let path = std::env::var("PATH").unwrap_or_default();
-    let procs = fs::File::options()
-        .write(true)
-        .open(cgroup.path().join("cgroup.procs"));
-    let procs = procs.expect("it is ours");
     // What people wait for is too short for a processor that is emulated.
     let time = patience(Duration::from_secs(3)).as_secs();
     let lines = lines(kind).replace("--duration 3s", &format!("--duration {time}s"));
-    let mut bash = Command::new("unshare");
-    bash.args(["--net", "bash", "-euc", &lines])
-        .env("PATH", format!("{}:{path}", folder.path().display()))
-        .stdin(Stdio::null());
-    // SAFETY: one system call, of a descriptor that is open.
-    unsafe {
-        bash.pre_exec(move || (&procs).write_all(b"0"));
-    }
-    bash.output().expect("unshare")
+    shell::run(&lines, folder.path())
 }
 
 /// That a page's lines show the kind, and nothing else.

@@ -3,6 +3,7 @@
 mod accept;
 #[path = "../bench/mod.rs"]
 mod bench;
+mod book;
 mod clsact;
 mod confined;
 mod control;
@@ -30,6 +31,7 @@ mod reload_refused;
 mod serve;
 mod session;
 mod settings;
+mod shell;
 mod signals;
 mod sizes;
 mod states;

@@ -1,5 +1,5 @@
 //! A first build: what of pinif does not wait for the eBPF programs is compiled while they come, since neither what builds them nor
-//! they themselves keep two processors busy.
+//! they themselves keep two processors busy. So it is with what the tests need besides, most of which is downloaded.
 //!
 //! pinif's build script, which puts them into pinif, waits for a lock on a file (`pinif-userspace/build/main.rs`).
 
@@ -18,18 +18,19 @@ use crate::{process::in_words, workspace::Workspace};
 const VARIABLE: &str = "PINIF_OBJECTS_LOCK";
 
 /// A build of pinif that waits for the eBPF programs.
-pub(super) struct Ahead {
+#[derive(Debug)]
+pub struct Ahead {
     words: String,
     cargo: Child,
     lock: Option<File>,
 }
 
 impl Ahead {
-    /// Starts it.
+    /// Starts it, by a command of cargo's or nextest's.
     ///
     /// # Errors
     /// Where the file cannot be locked or cargo not be started.
-    pub(super) fn start(workspace: &Workspace, mut cargo: Command) -> Result<Self> {
+    pub fn start(workspace: &Workspace, mut cargo: Command) -> Result<Self> {
         let path = workspace.target.join("objects.lock");
         let lock = fs::create_dir_all(&workspace.target)
             .and_then(|()| File::create(&path))
@@ -38,8 +39,7 @@ impl Ahead {
         // The build script waits in one of cargo's places, and needs no processor there.
         let places = thread::available_parallelism().map_or(1, NonZero::get) + 1;
         cargo
-            .arg("--jobs")
-            .arg(places.to_string())
+            .env("CARGO_BUILD_JOBS", places.to_string())
             .env(VARIABLE, &path)
             // Another cargo shows its own beside it.
             .env("CARGO_TERM_PROGRESS_WHEN", "never");
@@ -54,12 +54,17 @@ impl Ahead {
         })
     }
 
-    /// Lets it go on, since the programs are there, and waits for its end.
+    /// Lets it go on, since the programs are there.
+    pub fn go_on(&mut self) {
+        self.lock = None;
+    }
+
+    /// Lets it go on, and waits for its end.
     ///
     /// # Errors
     /// Where it fails.
-    pub(super) fn finish(mut self) -> Result<()> {
-        self.lock = None;
+    pub fn finish(mut self) -> Result<()> {
+        self.go_on();
         let status = self.cargo.wait()?;
         if !status.success() {
             bail!("`{}` failed: {status}", self.words);

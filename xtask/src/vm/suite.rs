@@ -32,7 +32,7 @@ const SCENARIOS: &str = "kind(test) & package(pinif-userspace)";
 /// Of these, those that ask something of the kernel. What else there is (the policy's language, what is printed, how the program
 /// begins and ends) is the same everywhere.
 const OF_A_KERNEL: &str = "not (binary(service) \
-    & test(/^(confined|ends|errors|hostile|instructions|journal|logging|many_interfaces|names|output|outputs)::/)) & not (binary(service) \
+    & test(/^(book|confined|ends|errors|hostile|instructions|journal|logging|many_interfaces|names|output|outputs)::/)) & not (binary(service) \
     & test(/^(policy|reload|serve::(chassis|otlp)|signals|sizes|streams|without_programs)::/))";
 /// How much longer than usual the tests wait: the processor is emulated.
 const PATIENCE: &str = "5";

@@ -1,5 +1,6 @@
 //! What the sources and their manifests must hold, whatever is written in them.
 
+mod book;
 mod files;
 mod imports;
 mod installed;

@@ -52,7 +52,7 @@ fn settle(path: &str, kept: &str, made: &str) {
     } else {
         assert!(
             kept == made,
-            "{path} is not what the code makes. {UPDATE}=1 cargo test --test service output:: writes:\n{made}"
+            "{path} is not what the code makes. This test writes it with {UPDATE}=1:\n{made}"
         );
     }
 }

@@ -1,0 +1,5 @@
+//! The documentation's commands run.
+
+mod commands;
+mod pages;
+mod session;
