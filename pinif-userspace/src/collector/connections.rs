@@ -2,7 +2,10 @@
 
 pub(crate) mod evidence;
 
-use std::hash::{BuildHasher as _, RandomState};
+use std::{
+    collections::BTreeSet,
+    hash::{BuildHasher as _, RandomState},
+};
 
 use hashbrown::HashTable;
 
@@ -17,15 +20,20 @@ const MOST: usize = 64;
 pub(super) struct Connections {
     /// The places in the ledger of those of each group, by the group's hash: a finding takes no more than these words.
     places: HashTable<(u64, Place)>,
-    /// The hashes of the groups that have several.
-    several: Vec<u64>,
+    /// The hashes of the groups in which one may be a part of another.
+    compared: BTreeSet<u64>,
     hasher: RandomState,
 }
 
 impl Connections {
-    /// The hashes of the groups that have several.
-    pub(super) fn several(&self) -> impl Iterator<Item = u64> {
-        self.several.iter().copied()
+    /// The hashes of the groups in which one may be a part of another.
+    pub(super) fn compared(&self) -> impl Iterator<Item = u64> {
+        self.compared.iter().copied()
+    }
+
+    /// Takes a group for one of these.
+    pub(super) fn compare(&mut self, hash: u64) {
+        self.compared.insert(hash);
     }
 
     /// Enters a finding at its place. The groups of it that have others, too.
@@ -37,9 +45,6 @@ impl Connections {
             if others < MOST {
                 self.places
                     .insert_unique(hash, (hash, place), |&(hash, _)| hash);
-            }
-            if others == 1 {
-                self.several.push(hash);
             }
             shared.extend((others > 0).then_some(hash));
         }

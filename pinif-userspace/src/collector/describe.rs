@@ -28,7 +28,7 @@ use crate::{
         conntrack, entrance, groups, mptcp,
         namespaces::Enter,
         network::Network,
-        routes::RouteError,
+        routes::{Answers, RouteError},
         socket_options::{named_interfaces_of, serves},
     },
     kernel::persist::ArchivedFinding,
@@ -146,7 +146,7 @@ impl Audit {
         let enter = namespace.map_or(Enter::Nothing, |namespace| namespace.enter(&netns));
         // A namespace that is gone since a previous instance has a name, and nothing that it could be asked for.
         let nothing = Network::default();
-        let (network, hooks, running, mut oracle) = match self.namespaces.get_mut(&key.netns) {
+        let (network, hooks, running, oracle) = match self.namespaces.get_mut(&key.netns) {
             Some(namespace) => (
                 &namespace.network,
                 Some(&namespace.hooks),
@@ -158,6 +158,7 @@ impl Audit {
             }
             None => return None,
         };
+        let mut answers = oracle.map(|oracle| Answers::of(oracle, &network.links));
         let gone = names.gone_from(key.netns);
         // Several causes ask the same of one packet.
         let nat = RefCell::new(None);
@@ -202,8 +203,8 @@ impl Audit {
         Some(ask(
             &sighted,
             &scene,
-            &mut |query| match &mut oracle {
-                Some(oracle) => oracle.choose(query, &network.links),
+            &mut |query| match &mut answers {
+                Some(answers) => answers.choose(query),
                 None => Err(RouteError::Unreachable(query.destination)),
             },
             &mut self.shared,

@@ -4,7 +4,7 @@ use pinif_ebpf::sighting::{FindingKey, FindingState};
 
 use super::{
     audit::Audit,
-    connections::evidence::{Evidence, wholes},
+    connections::evidence::{Evidence, may_be_related, wholes},
     deliveries::has_arrived,
     key::Key,
     ledger::Place,
@@ -20,6 +20,14 @@ impl Audit {
         };
         let mut is_own = true;
         for group in self.connections.enter(&evidence, place) {
+            // Of the many programs that send from one address, none is of another's connections.
+            if !self
+                .keys_of(group)
+                .any(|(_, other)| may_be_related(key, &other))
+            {
+                continue;
+            }
+            self.connections.compare(group);
             let known = self.known_of(group);
             let may_be_part = |(_, key, state): &(Place, FindingKey, FindingState)| {
                 let other = Evidence::of(key, state);
@@ -40,7 +48,7 @@ impl Audit {
             let mut places = self.connections.of(hash);
             places.any(|place| self.ledger.is_waiting(place))
         };
-        let grown: Vec<u64> = self.connections.several().filter(grown).collect();
+        let grown: Vec<u64> = self.connections.compared().filter(grown).collect();
         for group in grown {
             self.relate(group, &self.known_of(group));
         }
@@ -48,16 +56,25 @@ impl Audit {
 
     /// What is known by now of the findings of a group.
     fn known_of(&self, group: u64) -> Vec<(Place, FindingKey, FindingState)> {
+        // What arrived is read after what answers it, so that there is no answer without it.
+        let (arrived, left): (Vec<_>, Vec<_>) =
+            self.keys_of(group).partition(|(_, key)| has_arrived(key));
+        let read = |some: Vec<(Place, FindingKey)>| {
+            let states = self.counters.several(some.iter().map(|(_, key)| key));
+            let some = some.into_iter().zip(states);
+            some.filter_map(|((place, key), state)| Some((place, key, state?)))
+        };
+        let left = read(left);
+        left.chain(read(arrived)).collect()
+    }
+
+    /// The findings of a group, each with its place.
+    fn keys_of(&self, group: u64) -> impl Iterator<Item = (Place, FindingKey)> {
         let places = self.connections.of(group);
-        let keys = places.filter_map(|place| match self.ledger.key_at(place)? {
+        places.filter_map(|place| match self.ledger.key_at(place)? {
             Key::Counted(key) => Some((place, *key)),
             Key::Gap(_) => None,
-        });
-        // What arrived is read after what answers it, so that there is no answer without it.
-        let (arrived, left): (Vec<_>, Vec<_>) = keys.partition(|(_, key)| has_arrived(key));
-        let all = left.into_iter().chain(arrived);
-        all.filter_map(|(place, key)| Some((place, key, self.counters.finding(&key)?)))
-            .collect()
+        })
     }
 
     /// Says of each finding of a group whether it is named in another. One that is in two groups may be so in its first alone.

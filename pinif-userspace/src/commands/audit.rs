@@ -192,7 +192,9 @@ async fn audit(plan: Plan, surroundings: Surroundings) -> Result<u8> {
         hub.note(notice);
     }
     let status = collector::run::run(plan, received, hub, stops).await;
-    drop(server);
+    if let Some(server) = server {
+        server.end().await;
+    }
     status
 }
 

@@ -20,7 +20,7 @@ const REQUEST: usize = 16 << 10;
 /// How many headers it may have.
 const HEADERS: usize = 32;
 /// How long a request may take to come, and how long a connection may be idle.
-const SLOW: Duration = Duration::from_secs(10);
+pub(super) const SLOW: Duration = Duration::from_secs(10);
 /// How long a reader may stand still before it is given up.
 const STALLED: Duration = Duration::from_secs(300);
 /// How long the end waits for readers to take what was said.
@@ -79,6 +79,42 @@ pub(crate) async fn take_all<A: Accept, F>(
 pub(crate) async fn answer_all<S, F>(
     stream: S,
     answer: impl Fn(Request<Body>) -> F + Send,
+    stopped: watch::Receiver<bool>,
+) where
+    S: AsyncRead + AsyncWrite + Send,
+    F: Future<Output = Answer> + Send,
+{
+    let mut builder = builder();
+    answer_with(builder.keep_alive(true), stream, answer, stopped).await;
+}
+
+/// Answers the first request of a connection, and closes it.
+pub(crate) async fn answer_first<S, F>(
+    stream: S,
+    answer: impl Fn(Request<Body>) -> F + Send,
+    stopped: watch::Receiver<bool>,
+) where
+    S: AsyncRead + AsyncWrite + Send,
+    F: Future<Output = Answer> + Send,
+{
+    let mut builder = builder();
+    answer_with(builder.keep_alive(false), stream, answer, stopped).await;
+}
+
+fn builder() -> http1::Builder {
+    let mut builder = http1::Builder::new();
+    builder
+        .timer(TokioTimer::new())
+        .header_read_timeout(SLOW)
+        .max_buf_size(REQUEST)
+        .max_headers(HEADERS);
+    builder
+}
+
+async fn answer_with<S, F>(
+    builder: &http1::Builder,
+    stream: S,
+    answer: impl Fn(Request<Body>) -> F + Send,
     mut stopped: watch::Receiver<bool>,
 ) where
     S: AsyncRead + AsyncWrite + Send,
@@ -90,12 +126,7 @@ pub(crate) async fn answer_all<S, F>(
         let answered = answer(request.map(Body::new));
         async { Ok::<_, Infallible>(answered.await) }
     });
-    let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(SLOW)
-        .max_buf_size(REQUEST)
-        .max_headers(HEADERS)
-        .serve_connection(TokioIo::new(Box::pin(stream)), service);
+    let connection = builder.serve_connection(TokioIo::new(Box::pin(stream)), service);
     tokio::pin!(connection);
     tokio::select! {
         // Whatever is wrong with a connection is the reader's.

@@ -8,6 +8,7 @@ mod ask;
 mod client;
 pub(crate) mod connection;
 mod filter;
+mod followers;
 pub(crate) mod gate;
 mod learned;
 mod listen;
@@ -22,6 +23,7 @@ mod socket_stream;
 mod sockets;
 mod stream;
 mod view;
+mod written;
 
 pub use self::{
     ask::Collector,
@@ -32,4 +34,5 @@ pub use self::{
     serve::Server,
     sockets::Sockets,
     view::{Metrics, Words},
+    written::Written,
 };

@@ -13,6 +13,7 @@ use axum::{
     http::{HeaderMap, Request, StatusCode, header::ACCEPT},
     routing::get,
 };
+use tokio::runtime::Handle;
 use tower_service::Service as _;
 
 use super::{
@@ -26,6 +27,7 @@ use super::{
     sockets::Sockets,
     stream::{Form, Stream},
     view::{Metrics, Words},
+    written::Written,
 };
 use crate::{findings::query::Query, hub::Hub, text::escape::visible};
 
@@ -38,6 +40,10 @@ pub struct Sources {
     pub hub: Weak<Hub>,
     /// The words of notices.
     pub words: Words,
+    /// The collector's runtime, where those are served who follow; without one, they are served as all others.
+    pub beside: Option<Handle>,
+    /// The lines that were written last.
+    pub written: Arc<Written>,
     /// The text of metrics.
     pub metrics: Metrics,
     /// What lists the sockets.
@@ -190,6 +196,7 @@ async fn events(
         form: form(&headers),
         query,
         words: sources.words,
+        shared: sources.written,
         collector: sources.collector,
         follows,
     };

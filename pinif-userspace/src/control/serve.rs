@@ -1,4 +1,5 @@
-//! The server: a thread and a runtime of its own, so that no reader takes anything of the collector's time but the answers.
+//! The server: a thread and a runtime of its own, so that no reader takes anything of the collector's time but the answers, and the lines of
+//! those who follow.
 
 use std::{
     collections::VecDeque,
@@ -15,7 +16,8 @@ use tokio::{
 
 use super::{
     answer::too_many,
-    connection::{Accept, answer_all, take_all},
+    connection::{Accept, answer_all, answer_first, take_all},
+    followers::follows,
     listen::Listening,
     readers::{Full, MOST, Readers},
     routes::{Routes, Sources},
@@ -30,6 +32,8 @@ const REFUSED: usize = 16;
 #[derive(Debug)]
 pub struct Server {
     stop: watch::Sender<bool>,
+    /// Once its connections are closed, or given up.
+    ended: oneshot::Receiver<()>,
     thread: Option<JoinHandle<()>>,
     // After the thread has ended: nobody finds a socket at which nobody listens.
     listening: Listening,
@@ -43,6 +47,7 @@ impl Server {
     /// When no thread can be started.
     pub fn start(mut listening: Listening, sources: Sources) -> io::Result<Self> {
         let (stop, stopped) = watch::channel(false);
+        let (end, ended) = oneshot::channel();
         let listener = listening.take()?;
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
@@ -54,12 +59,27 @@ impl Server {
                 let _ = runtime.block_on(serve(listener, sources, stopped));
                 // An answer that is being written is not waited for.
                 runtime.shutdown_background();
+                // Perhaps nobody waits for it.
+                let _ = end.send(());
             })?;
         Ok(Self {
             stop,
+            ended,
             thread: Some(thread),
             listening,
         })
+    }
+
+    /// Ends it. Those who follow get the time to read what was published last, in the runtime that serves them.
+    pub async fn end(mut self) {
+        self.stop();
+        // It ends after a time in any case.
+        let _ = (&mut self.ended).await;
+    }
+
+    fn stop(&mut self) {
+        self.listening.unlink();
+        self.stop.send_replace(true);
     }
 
     /// Where it answers.
@@ -70,8 +90,7 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        self.listening.unlink();
-        self.stop.send_replace(true);
+        self.stop();
         if let Some(thread) = self.thread.take() {
             // It does not panic, so there is nothing to learn.
             let _ = thread.join();
@@ -85,6 +104,7 @@ async fn serve(
     stopped: watch::Receiver<bool>,
 ) -> io::Result<()> {
     let listener = UnixListener::from_std(listener)?;
+    let (hub, beside) = (sources.hub.clone(), sources.beside.clone());
     let routes = Routes::new(sources);
     let readers = Arc::new(Readers::default());
     let mut refused = Refused::default();
@@ -92,7 +112,6 @@ async fn serve(
         // A peer that has gone already has no credentials any more.
         let peer = stream.peer_cred().ok()?;
         let pid = peer.pid().and_then(|pid| u32::try_from(pid).ok());
-        let stream = SocketStream::new(stream).ok()?;
         let ticket = readers.enter(pid.filter(|pid| *pid != 0), peer.uid());
         let closed = ticket.is_err().then(|| refused.next());
         let (routes, ticket) = (routes.clone(), ticket.map(Arc::new));
@@ -112,7 +131,36 @@ async fn serve(
                 }
             }
         };
-        let answered = answer_all(stream, answer, stopped.clone());
+        // Before the audit is ready, its thread has no time for them. Those that are refused wait here.
+        let beside = beside.clone().filter(|_| closed.is_none());
+        let (hub, mut stopped) = (hub.clone(), stopped.clone());
+        let answered = async move {
+            let is_ready = || hub.upgrade().is_some_and(|hub| hub.is_ready());
+            let follows = async { beside.is_some() && follows(&stream).await && is_ready() };
+            let follows = tokio::select! {
+                follows = follows => follows,
+                _ = stopped.changed() => return,
+            };
+            let Ok(stream) = stream.into_std() else {
+                return;
+            };
+            match beside.filter(|_| follows) {
+                Some(beside) => {
+                    let answered = beside.spawn(async move {
+                        if let Ok(stream) = SocketStream::new(stream) {
+                            answer_first(stream, answer, stopped).await;
+                        }
+                    });
+                    // It does not panic.
+                    let _ = answered.await;
+                }
+                None => {
+                    if let Ok(stream) = SocketStream::new(stream) {
+                        answer_all(stream, answer, stopped).await;
+                    }
+                }
+            }
+        };
         Some(async move {
             match closed {
                 Some(closed) => tokio::select! {

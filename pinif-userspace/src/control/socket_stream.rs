@@ -23,14 +23,14 @@ pub(super) struct SocketStream {
 }
 
 impl SocketStream {
-    /// One that was accepted. Within a tokio runtime.
+    /// One that was accepted, and does not block. Within the tokio runtime that watches it.
     ///
     /// # Errors
     ///
     /// When the runtime cannot watch it.
-    pub fn new(accepted: tokio::net::UnixStream) -> io::Result<Self> {
+    pub fn new(accepted: UnixStream) -> io::Result<Self> {
         Ok(Self {
-            stream: register(accepted.into_std()?, Interest::READABLE)?,
+            stream: register(accepted, Interest::READABLE)?,
             full: None,
         })
     }
@@ -152,8 +152,7 @@ mod tests {
 
     fn stream(own: UnixStream) -> SocketStream {
         own.set_nonblocking(true).expect("a socket");
-        let accepted = tokio::net::UnixStream::from_std(own).expect("a socket");
-        SocketStream::new(accepted).expect("it is watched")
+        SocketStream::new(own).expect("it is watched")
     }
 
     #[test]

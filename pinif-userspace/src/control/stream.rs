@@ -1,6 +1,6 @@
 //! What happens, line by line, to one reader: as fast as it reads, and without anybody waiting for it.
 
-use std::{collections::VecDeque, convert::Infallible};
+use std::{collections::VecDeque, convert::Infallible, sync::Arc};
 
 use axum::{
     body::{Body, Bytes},
@@ -13,11 +13,12 @@ use super::{
     ask::Collector,
     protocol::{EventLine, Status},
     readers::{Follows, Ticket},
-    view::{Words, lines, lost},
+    view::{Words, lines, lost, of_finding},
+    written::Written,
 };
 use crate::{
     findings::query::Query,
-    hub::{Delivery, Follower, Snapshot},
+    hub::{Delivery, Event, Follower, Snapshot},
     text::json,
 };
 
@@ -40,6 +41,8 @@ pub struct Stream {
     pub query: Query,
     /// The words of notices.
     pub words: Words,
+    /// Lines that were written to others.
+    pub shared: Arc<Written>,
     /// Who is asked for the state.
     pub collector: Collector,
     /// The reader.
@@ -77,8 +80,14 @@ impl Stream {
         self.follows.ticket()
     }
 
-    fn status(&self, snapshot: &Snapshot) -> EventLine<'static> {
-        EventLine::Status(Box::new(Status::of(snapshot, self.ticket().readers())))
+    fn status(&self, snapshot: &Arc<Snapshot>) -> Option<Bytes> {
+        let readers = self.ticket().readers();
+        let write = || {
+            let status = Status::of(snapshot, readers.clone());
+            self.written(&EventLine::Status(Box::new(status)))
+        };
+        self.shared
+            .status(snapshot, readers.clone(), self.form, write)
     }
 }
 
@@ -104,12 +113,20 @@ impl State {
 
     async fn take(&mut self, delivery: &Delivery) {
         match delivery {
+            Delivery::Event(Event::Finding(finding, _)) => {
+                let stream = &self.stream;
+                if stream.query.takes(finding) {
+                    let write = || stream.written(&of_finding(finding));
+                    let line = stream.shared.finding(finding, stream.form, write);
+                    self.ready.extend(line);
+                }
+            }
             Delivery::Event(event) => {
                 for line in lines(event, &self.stream.query, self.stream.words) {
                     self.put(&line);
                 }
             }
-            Delivery::Snapshot(snapshot) => self.put(&self.stream.status(snapshot)),
+            Delivery::Snapshot(snapshot) => self.ready.extend(self.stream.status(snapshot)),
             Delivery::Missed(events) => {
                 self.put(&lost(*events));
                 self.put_state().await;
@@ -120,7 +137,7 @@ impl State {
     /// Puts the state of now in; nothing where there is none, since the audit ends.
     async fn put_state(&mut self) {
         if let Ok(snapshot) = self.stream.collector.snapshot().await {
-            self.put(&self.stream.status(&snapshot));
+            self.ready.extend(self.stream.status(&snapshot));
         }
     }
 

@@ -8,6 +8,7 @@ use super::protocol::{
 };
 use crate::{
     findings::{
+        finding::Finding,
         line::{Lost, Uncounted},
         listed::{Listed, Page},
         query::Query,
@@ -150,13 +151,16 @@ impl From<&Page> for FindingsPage {
     }
 }
 
+/// The line of a finding.
+pub fn of_finding(finding: &Finding) -> EventLine<'static> {
+    EventLine::Finding(Box::new(finding.into()))
+}
+
 /// The lines of an event: of a finding, only where it is asked for.
 pub fn lines<'a>(event: &'a Event, query: &Query, words: Words) -> Vec<EventLine<'a>> {
     match event {
         Event::Ready(ready) => vec![EventLine::Ready(Cow::Borrowed(ready))],
-        Event::Finding(finding, _) if query.takes(finding) => {
-            vec![EventLine::Finding(Box::new(Arc::as_ref(finding).into()))]
-        }
+        Event::Finding(finding, _) if query.takes(finding) => vec![of_finding(finding)],
         Event::Foreseen(latent) if query.takes(&latent.finding) => {
             vec![EventLine::Finding(Box::new(Arc::as_ref(latent).into()))]
         }

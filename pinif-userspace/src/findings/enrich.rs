@@ -246,8 +246,8 @@ fn known(owner: &Owner) -> Option<Process> {
     if owner.pid.is_none() && started.is_none() {
         return None;
     }
-    let now = owner.id().and_then(processes::describe);
-    let now = now.map(Process::from);
+    let describe = |id| processes::describe_of(id, owner.uid);
+    let now = owner.id().and_then(describe).map(Process::from);
     let then = || Process {
         pid: owner.pid,
         started,
@@ -256,14 +256,7 @@ fn known(owner: &Owner) -> Option<Process> {
         uid: owner.uid,
         cgroup: cgroups::cgroup_path(owner.cgroup),
     };
-    Some(completed(
-        now.map(|now| Process {
-            started,
-            uid: owner.uid,
-            ..now
-        }),
-        then,
-    ))
+    Some(completed(now.map(|now| Process { started, ..now }), then))
 }
 
 /// A process as it is now, with what the kernel recorded of it where it ended while it was read, or is gone.
@@ -319,7 +312,11 @@ pub fn suspect(sighted: &Sighted, netns: &NetNs) -> Option<Suspect> {
 /// The processes that have the sockets, where these are others than was thought. May take a while on a large machine.
 pub fn holders(suspects: &[Suspect]) -> Vec<Option<Process>> {
     let mut sockets: HashMap<ProcessId, HashSet<u64>> = HashMap::new();
+    let is_one = suspects.len() == 1;
     let mut has = |id: ProcessId, inode: u64| {
+        if is_one {
+            return processes::holds(id, inode);
+        }
         let held = sockets.entry(id);
         held.or_insert_with(|| processes::sockets_of(id))
             .contains(&inode)
@@ -340,11 +337,8 @@ pub fn holders(suspects: &[Suspect]) -> Vec<Option<Process>> {
     };
     let holder = |(suspect, inode): (&Suspect, Option<u64>)| {
         let mut ids = found.get(&inode?)?.iter().filter(|id| id.pid != 1);
-        let now = ids.find_map(|&id| processes::describe(id))?;
-        Some(Process {
-            uid: suspect.uid,
-            ..now.into()
-        })
+        let now = ids.find_map(|&id| processes::describe_of(id, suspect.uid))?;
+        Some(now.into())
     };
     suspects.iter().zip(wanted).map(holder).collect()
 }

@@ -8,7 +8,7 @@ use std::{
         unix::fs::MetadataExt,
     },
     path::{Path, PathBuf},
-    sync::OnceLock,
+    sync::{Mutex, OnceLock, PoisonError},
 };
 
 use anyhow::Context;
@@ -31,10 +31,21 @@ pub fn cgroup2_root() -> anyhow::Result<PathBuf> {
 
 /// Where it is mounted for others too.
 fn mounted() -> anyhow::Result<Option<PathBuf>> {
-    let mounts = Process::myself()
-        .and_then(|process| process.mountinfo())
-        .context("cannot read /proc/self/mountinfo")?;
-    Ok(root_of(mounts))
+    static LAST: Mutex<Option<PathBuf>> = Mutex::new(None);
+    let mut last = LAST.lock().unwrap_or_else(PoisonError::into_inner);
+    // All mounts are read only where it is not there any more: each finding asks.
+    if !last.as_deref().is_some_and(is_of_cgroups) {
+        let mounts = Process::myself()
+            .and_then(|process| process.mountinfo())
+            .context("cannot read /proc/self/mountinfo")?;
+        *last = root_of(mounts);
+    }
+    Ok(last.clone())
+}
+
+/// Whether a path is in a cgroup hierarchy of the second version.
+fn is_of_cgroups(path: &Path) -> bool {
+    statfs(path).is_ok_and(|status| status.filesystem_type() == CGROUP2_SUPER_MAGIC)
 }
 
 /// The hierarchy as this process alone has it, on no path of any other (`fsopen(2)`, `fsmount(2)`): `ip netns exec` hides the

@@ -60,7 +60,7 @@ pub fn before_nat(netns: &NetNs, packet: &Tuple) -> io::Result<Option<Tuple>> {
     }
     let question =
         Raw::question(HEADER, family(packet.source)).with_nested(REPLY, &packet.answer().message());
-    let answer = netns.run(|| {
+    let answer = netns.visit(|| {
         Requester::open(NETLINK_NETFILTER)?.request(GET, &question, |_, payload| {
             let connection = payload.get(HEADER..)?;
             let both = Tuple::read(connection, ORIGINAL).zip(Tuple::read(connection, REPLY));

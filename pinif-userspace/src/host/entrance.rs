@@ -29,7 +29,7 @@ pub struct Entrance {
 /// Reads the settings of an interface; nothing where it is gone, or has no IPv4.
 pub fn read(netns: &NetNs, interface: &str) -> Option<Entrance> {
     netns
-        .run(|| {
+        .visit(|| {
             let reverse_path = match setting(interface, "rp_filter")? {
                 0 => ReversePath::Off,
                 1 => ReversePath::Strict,

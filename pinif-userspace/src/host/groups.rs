@@ -11,7 +11,7 @@ use super::netns::NetNs;
 /// `ff02::1`, those of routers and of neighbour discovery). None where they cannot be read.
 pub fn joined(netns: &NetNs, interface: &str) -> Vec<IpAddr> {
     let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
-    let texts = netns.run(|| {
+    let texts = netns.visit(|| {
         [
             read("/proc/thread-self/net/igmp"),
             read("/proc/thread-self/net/igmp6"),

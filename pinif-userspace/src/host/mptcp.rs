@@ -38,7 +38,7 @@ const INTERFACE: u16 = 7;
 /// # Errors
 /// Where the namespace may not be entered, or the kernel has no Multipath TCP.
 pub fn endpoints(netns: &NetNs) -> io::Result<Vec<Endpoint>> {
-    let listed = netns.run(|| {
+    let listed = netns.visit(|| {
         let family = family("mptcp_pm")?;
         // `struct genlmsghdr`: the command and the version.
         let question = Raw(vec![GET_ADDRESS, 1, 0, 0]);

@@ -73,7 +73,7 @@ pub fn rules(netns: &NetNs, known: Option<u32>) -> io::Result<Option<Ruleset>> {
         };
         return Ok(Some(none).filter(|none| known != Some(none.generation)));
     }
-    netns.run(|| {
+    netns.visit(|| {
         // Asked first: what changes meanwhile is another generation's, and is read again.
         let generation = generation()?;
         if known == Some(generation) {

@@ -4,6 +4,7 @@
 //! directory of `/proc` that was opened for it: that is the process's own, and is empty once it has ended, whoever has its number.
 
 use std::{
+    cell::OnceCell,
     collections::{HashMap, HashSet},
     fs::{self, File},
     io::Read as _,
@@ -13,7 +14,7 @@ use std::{
 
 use pinif_ebpf::intent::Owner;
 use rustix::{
-    fs::{Dir, readlinkat},
+    fs::{Dir, DirEntry, readlinkat},
     process::{Pid, PidfdFlags, pidfd_open},
 };
 
@@ -47,12 +48,22 @@ pub struct Process {
 
 /// What there is to say of a process; none where it is gone, also if another has its number by now.
 pub fn describe(id: ProcessId) -> Option<Process> {
-    Opened::of(id)?.describe()
+    Opened::of(id)?.describe(None)
+}
+
+/// The same, where its user is known: it is not asked for.
+pub fn describe_of(id: ProcessId, uid: u32) -> Option<Process> {
+    Opened::of(id)?.describe(Some(uid))
 }
 
 /// Its name, likewise.
 pub fn name_of(id: ProcessId) -> Option<String> {
     Opened::of(id)?.name()
+}
+
+/// Whether it holds the socket with this inode. The descriptors that it got last are looked at first.
+pub fn holds(id: ProcessId, inode: u64) -> bool {
+    Opened::of(id).is_some_and(|process| process.holds(inode))
 }
 
 /// The inodes of the sockets that it holds; none, if it is gone, or may not be looked into.
@@ -147,9 +158,14 @@ pub fn holders(socket_inodes: &HashSet<u64>) -> HashMap<u64, Vec<ProcessId>> {
     holders
 }
 
+/// What is read at once of a file of `/proc`: these are shorter. Room for a few bytes at first would make many reads.
+const READ: usize = 4096;
+
 /// A process whose directory of `/proc` is open.
 struct Opened {
     pid: u32,
+    /// When it was started, in nanoseconds, cut off to what `/proc` has; once that was read.
+    started: OnceCell<u64>,
     process: procfs::process::Process,
 }
 
@@ -157,7 +173,11 @@ impl Opened {
     /// Whoever has the number now.
     fn any(pid: u32) -> Option<Self> {
         let process = procfs::process::Process::new(pid.try_into().ok()?).ok()?;
-        Some(Self { pid, process })
+        Some(Self {
+            pid,
+            started: OnceCell::new(),
+            process,
+        })
     }
 
     /// The process, if it is there.
@@ -176,7 +196,11 @@ impl Opened {
 
     /// When it was started, in nanoseconds, cut off to what `/proc` has.
     fn started(&self) -> Option<u64> {
-        self.stat().map(|(_, started)| started)
+        if let Some(&started) = self.started.get() {
+            return Some(started);
+        }
+        let (_, started) = self.stat()?;
+        Some(*self.started.get_or_init(|| started))
     }
 
     /// The number of its parent, and when it was started.
@@ -187,7 +211,7 @@ impl Opened {
 
     /// Bytes: a name that is no UTF-8 must not hide the rest.
     fn read(&self, file: &str) -> Option<Vec<u8>> {
-        let mut content = Vec::new();
+        let mut content = Vec::with_capacity(READ);
         let mut file: File = self.process.open_relative(file).ok()?;
         file.read_to_end(&mut content).ok()?;
         Some(content)
@@ -198,7 +222,8 @@ impl Opened {
         Some(String::from_utf8_lossy(comm.strip_suffix(b"\n").unwrap_or(&comm)).into_owned())
     }
 
-    fn describe(&self) -> Option<Process> {
+    /// What there is to say of it. Its user is asked for where it is not known.
+    fn describe(&self, uid: Option<u32>) -> Option<Process> {
         Some(Process {
             id: self.id()?,
             comm: self.name()?,
@@ -207,7 +232,10 @@ impl Opened {
                 .exe()
                 .ok()
                 .map(|path| path.to_string_lossy().into_owned()),
-            uid: effective_user(&self.read("status")?)?,
+            uid: match uid {
+                Some(uid) => uid,
+                None => effective_user(&self.read("status")?)?,
+            },
             cgroup: self.process.cgroups().ok().and_then(|cgroups| {
                 let v2 = cgroups.into_iter().find(|cgroup| cgroup.hierarchy == 0)?;
                 Some(v2.pathname)
@@ -217,15 +245,33 @@ impl Opened {
 
     /// The inodes of its sockets.
     fn sockets(&self) -> Option<HashSet<u64>> {
-        let directory = self.process.open_relative("fd").ok()?;
-        let entries = Dir::read_from(&directory).ok()?;
-        let inode = |entry: rustix::fs::DirEntry| {
-            let target = readlinkat(&directory, entry.file_name(), Vec::new()).ok()?;
-            inode::in_link(target.to_str().ok()?, "socket")
-        };
-        let entries = entries.filter_map(Result::ok);
+        let (directory, entries) = self.descriptors()?;
+        let inode = |entry| socket_of(&directory, &entry);
         Some(entries.filter_map(inode).collect())
     }
+
+    /// Whether it has a socket, as one of its last descriptors at best.
+    fn holds(&self, inode: u64) -> bool {
+        let Some((directory, entries)) = self.descriptors() else {
+            return false;
+        };
+        let entries: Vec<DirEntry> = entries.collect();
+        let mut last_first = entries.iter().rev();
+        last_first.any(|entry| socket_of(&directory, entry) == Some(inode))
+    }
+
+    /// The directory of its descriptors, and these in their order.
+    fn descriptors(&self) -> Option<(File, impl Iterator<Item = DirEntry>)> {
+        let directory: File = self.process.open_relative("fd").ok()?;
+        let entries = Dir::read_from(&directory).ok()?;
+        Some((directory, entries.filter_map(Result::ok)))
+    }
+}
+
+/// The inode of the socket that an entry of such a directory is.
+fn socket_of(directory: &File, entry: &DirEntry) -> Option<u64> {
+    let target = readlinkat(directory, entry.file_name(), Vec::new()).ok()?;
+    inode::in_link(target.to_str().ok()?, "socket")
 }
 
 /// What `/proc` counts starts in, in nanoseconds.
@@ -295,12 +341,13 @@ mod tests {
             assert_eq!(looked_at(id, |path| path.join("exe").exists()), Some(true));
         }
         let socket = UdpSocket::bind("127.0.0.1:0").expect("a socket");
-        assert!(sockets_of(own).contains(&inode(&socket)));
+        assert!(sockets_of(own).contains(&inode(&socket)) && holds(own, inode(&socket)));
         for another in [1, own.started - 1, own.started + tick()] {
             let id = with_start(another);
             assert_eq!(describe(id), None, "{id:?}");
             assert_eq!(name_of(id), None, "{id:?}");
             assert!(sockets_of(id).is_empty() && !is_there(id), "{id:?}");
+            assert!(!holds(id, inode(&socket)), "{id:?}");
             let descriptor = descriptor_of(id).expect("it is not asked");
             assert!(descriptor.is_none(), "{id:?}");
             assert_eq!(looked_at(id, |path| path.join("exe").exists()), None);
@@ -314,6 +361,7 @@ mod tests {
         assert_eq!(own.id, myself());
         assert_eq!(own.exe.as_deref(), exe.to_str());
         assert_eq!(own.uid, nix::unistd::geteuid().as_raw());
+        assert_eq!(describe_of(own.id, own.uid).as_ref(), Some(&own));
         assert!(
             own.comm.len() <= 15 && exe.to_string_lossy().contains(own.comm.trim()),
             "{}",
@@ -375,7 +423,7 @@ mod tests {
             .and_then(|()| child.wait().map(drop))
             .expect("its end");
         assert_eq!((opened.id(), opened.name()), (None, None));
-        assert_eq!(opened.describe(), None);
+        assert_eq!(opened.describe(None), None);
         assert_eq!(opened.sockets(), None);
     }
 

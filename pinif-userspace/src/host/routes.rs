@@ -1,6 +1,7 @@
 //! Which route a packet takes, by the kernel's own look-up, and the rule that chose it.
 
 mod answer;
+mod answers;
 mod beside;
 mod dump;
 mod error;
@@ -27,6 +28,7 @@ use super::{
 };
 
 pub use answer::{Hop, Route, RouteProtocol, RouteResult, RouteType, kind_name, table_name};
+pub use answers::Answers;
 pub use error::RouteError;
 pub use prefixes::prefixes;
 pub use query::RouteQuery;

@@ -273,7 +273,7 @@ pub fn held_by(pid: u32) -> Vec<(i32, u64)> {
     descriptors(pid, usize::MAX).collect()
 }
 
-/// The sockets among the first descriptors of a process.
+/// The sockets among the first descriptors of a process, the last of them first: what was opened a moment ago is asked about most often.
 fn descriptors(pid: u32, most: usize) -> impl Iterator<Item = (i32, u64)> {
     let socket = |entry: fs::DirEntry| {
         let target = fs::read_link(entry.path()).ok()?;
@@ -282,7 +282,8 @@ fn descriptors(pid: u32, most: usize) -> impl Iterator<Item = (i32, u64)> {
     };
     let files = fs::read_dir(format!("/proc/{pid}/fd"));
     let files = files.into_iter().flatten().filter_map(Result::ok);
-    files.take(most).filter_map(socket)
+    let files: Vec<fs::DirEntry> = files.take(most).collect();
+    files.into_iter().rev().filter_map(socket)
 }
 
 #[cfg(test)]

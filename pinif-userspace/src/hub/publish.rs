@@ -42,6 +42,7 @@ struct State {
     /// Findings that were published before they are shown ([`Hub::show_findings`]).
     early: Vec<Event>,
     shows_findings: bool,
+    is_ready: bool,
 }
 
 /// A subscriber, as the hub has it.
@@ -117,11 +118,17 @@ impl Hub {
         match event {
             Event::Finding(..) if !state.shows_findings => state.early.push(event),
             Event::Ready(_) => {
+                state.is_ready = true;
                 state.deliver(event);
                 state.show_findings();
             }
             _ => state.deliver(event),
         }
+    }
+
+    /// Whether the audit is ready: [`Event::Ready`] was published.
+    pub fn is_ready(&self) -> bool {
+        self.lock().is_ready
     }
 
     /// Shows findings from now on, also those of before, although the audit is not ready.

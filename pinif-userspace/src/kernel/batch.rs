@@ -52,10 +52,11 @@ impl<K: Pod, V: Pod, F: AsFd> Batches<K, V, F> {
         Self::with(map, ENTRIES, 0)
     }
 
-    /// The entries of an array, whose indexes and values these are, so many at a time; each value is read while its lock is held
+    /// The entries of an array that has so many, whose indexes and values these are; each value is read while its lock is held
     /// (`struct bpf_spin_lock`).
     pub fn locked(map: F, entries: usize) -> Self {
-        Self::with(map, entries, BPF_F_LOCK)
+        // With room for one more, the first call finds the end, and there is no second one.
+        Self::with(map, entries + 1, BPF_F_LOCK)
     }
 
     fn with(map: F, entries: usize, flags: u64) -> Self {

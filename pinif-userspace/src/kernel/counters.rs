@@ -111,6 +111,22 @@ impl Counters {
         self.value(key).map(|FindingValue { state, .. }| state)
     }
 
+    /// Several findings, in the order of their keys; nothing of one that is not there.
+    pub fn several<'a>(
+        &self,
+        keys: impl Iterator<Item = &'a FindingKey>,
+    ) -> Vec<Option<FindingState>> {
+        let read = |key| Some((key, self.findings.get(key, 0).ok()?));
+        let found: Vec<Option<(&FindingKey, FindingValue)>> = keys.map(read).collect();
+        // After all of them.
+        let add = self.steady.adder();
+        let counted = |(key, mut value): (&FindingKey, FindingValue)| {
+            add.as_ref().ok()?(key, &mut value);
+            Some(value.state)
+        };
+        found.into_iter().map(|one| one.and_then(counted)).collect()
+    }
+
     /// All that the kernel has of one finding.
     pub fn value(&self, key: &FindingKey) -> Option<FindingValue> {
         let mut value = self.findings.get(key, 0).ok()?;

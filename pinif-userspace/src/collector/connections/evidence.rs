@@ -103,18 +103,8 @@ impl<'a> Evidence<'a> {
 
     /// Whether it may come to be a part of the other, by all but what was counted.
     pub fn may_be_part_of(&self, whole: &Self) -> bool {
-        let may = match (self.subject, whole.subject) {
-            (Subject::Program(mine), Subject::Program(other)) => {
-                mine == other && self.arrived() != whole.arrived()
-                    || is_unknown(&mine) && !is_unknown(&other)
-            }
-            (_, Subject::Program(_)) => !whole.arrived(),
-            (Subject::Kernel { .. }, Subject::Receiver { .. })
-            | (Subject::Receiver { .. }, Subject::Kernel { .. }) => true,
-            _ => false,
-        };
-        let place = |of: &Self| (of.key.netns, of.key.egress);
-        may && place(self) == place(whole) && whole.rank() < self.rank()
+        let is_of = Side::of(self).may_be_of(&Side::of(whole));
+        is_of && whole.rank() < self.rank()
     }
 
     /// Whether all that is known of its packets is of the other's connections, and the other is the one to name it.
@@ -129,7 +119,7 @@ impl<'a> Evidence<'a> {
     }
 
     fn arrived(&self) -> bool {
-        self.kind.row().direction == Direction::Ingress
+        arrived(self.kind)
     }
 
     /// The local end of the first packet.
@@ -245,6 +235,56 @@ impl<'a> Evidence<'a> {
         };
         fits && address == for_whom && self.state.count.packets <= arrived.state.count.packets
     }
+}
+
+/// What of a key says whether its finding may be of another's connections.
+#[derive(Clone, Copy, Debug)]
+struct Side {
+    place: (NetNsCookie, IfIndex),
+    subject: Subject,
+    arrived: bool,
+}
+
+impl Side {
+    fn of(evidence: &Evidence<'_>) -> Self {
+        Self {
+            place: (evidence.key.netns, evidence.key.egress),
+            subject: evidence.subject,
+            arrived: evidence.arrived(),
+        }
+    }
+
+    fn read(key: &FindingKey) -> Option<Self> {
+        Some(Self {
+            place: (key.netns, key.egress),
+            subject: key.subject.decode()?,
+            arrived: arrived(Kind::from_number(key.kind)?),
+        })
+    }
+
+    fn may_be_of(&self, whole: &Self) -> bool {
+        let may = match (self.subject, whole.subject) {
+            (Subject::Program(mine), Subject::Program(other)) => {
+                mine == other && self.arrived != whole.arrived
+                    || is_unknown(&mine) && !is_unknown(&other)
+            }
+            (_, Subject::Program(_)) => !whole.arrived,
+            (Subject::Kernel { .. }, Subject::Receiver { .. })
+            | (Subject::Receiver { .. }, Subject::Kernel { .. }) => true,
+            _ => false,
+        };
+        may && self.place == whole.place
+    }
+}
+
+/// Whether one of two findings may come to be a part of the other, by their keys alone: nothing that was counted is read for it.
+pub fn may_be_related(one: &FindingKey, other: &FindingKey) -> bool {
+    let sides = Side::read(one).zip(Side::read(other));
+    sides.is_some_and(|(one, other)| one.may_be_of(&other) || other.may_be_of(&one))
+}
+
+fn arrived(kind: Kind) -> bool {
+    kind.row().direction == Direction::Ingress
 }
 
 /// Whether nobody knows whose socket it was: what is left of a connection has no process.

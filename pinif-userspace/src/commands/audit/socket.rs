@@ -3,7 +3,7 @@
 use std::{path::PathBuf, sync::Arc};
 
 use anyhow::{Context as _, Result};
-use tokio::sync::mpsc::UnboundedSender;
+use tokio::{runtime::Handle, sync::mpsc::UnboundedSender};
 
 use crate::{
     collector::plan::Order,
@@ -41,7 +41,7 @@ pub(super) fn listen(
     )
 }
 
-/// Answers at the socket what is asked of the audit that publishes to this hub and takes these orders.
+/// Answers at the socket what is asked of the audit that publishes to this hub, takes these orders, and runs where this is called.
 ///
 /// # Errors
 ///
@@ -55,6 +55,8 @@ pub(super) fn serve(
         collector: Collector::new(orders),
         hub: Arc::downgrade(hub),
         words: surfaces::words,
+        beside: Some(Handle::current()),
+        written: Arc::default(),
         metrics: surfaces::metrics::answer,
         sockets: Sockets::default(),
     };

@@ -21,7 +21,7 @@ pub(super) fn dump(
     mut take: impl FnMut(&RouteMessage) + Send,
 ) -> io::Result<()> {
     let mut read = 0;
-    netns.run(|| {
+    netns.visit(|| {
         Requester::open(NETLINK_ROUTE)?.dump(libc::RTM_GETROUTE, question, |kind, payload| {
             read += 1;
             if read > ROUTES {

@@ -43,6 +43,17 @@ pub enum RouteError {
 }
 
 impl RouteError {
+    /// The same, where it is the kernel's answer to the question; nothing where there was none.
+    pub(super) fn again(&self) -> Option<Self> {
+        Some(match self {
+            Self::Unreachable(destination) => Self::Unreachable(*destination),
+            Self::OnLink(destination) => Self::OnLink(*destination),
+            Self::BySource(destination, output) => Self::BySource(*destination, *output),
+            Self::Prohibited(destination) => Self::Prohibited(*destination),
+            Self::Refused { .. } | Self::Unreadable { .. } => return None,
+        })
+    }
+
     /// No way, where the kernel's answer was that the packet goes nowhere.
     ///
     /// # Errors

@@ -22,7 +22,7 @@ impl Rules {
     /// # Errors
     /// Where the namespace may not be entered, or the kernel refuses netlink.
     pub fn read(netns: &NetNs, ipv6: bool) -> io::Result<Self> {
-        netns.run(|| Self::read_here(ipv6))?
+        netns.visit(|| Self::read_here(ipv6))?
     }
 
     /// All.

@@ -3,6 +3,7 @@
 use std::io::{BufRead as _, BufReader, Write as _};
 
 use pinif_userspace::control::{EventsFilter, protocol::EventLine};
+use procfs::process::Process;
 
 use super::asked::{LEAK, Place, run};
 use crate::bench::scenario;
@@ -73,6 +74,45 @@ fn snapshots_come_only_where_they_are_asked_for() {
         });
         auditor.stop();
     });
+}
+
+/// The collector writes the lines itself: no other thread of the auditor is woken for them.
+#[test]
+fn a_follower_wakes_nobody_but_the_collector() {
+    scenario("control follower's thread", &[], |bench| {
+        let place = Place::new();
+        let auditor = place.audit(bench, &[]);
+        run(async {
+            let client =
+                pinif_userspace::control::Client::find(Some(place.path())).expect("a path");
+            let filter = EventsFilter {
+                snapshots: Some(true),
+                ..EventsFilter::default()
+            };
+            let mut events = client.events(&filter).await.expect("events");
+            let mut woken = Vec::new();
+            while woken.len() < 4 {
+                let line = events.next().await.expect("a line");
+                if let Some(EventLine::Status(status)) = line {
+                    woken.push(woken_of(status.pid, "control socket"));
+                }
+            }
+            assert!(woken[1] > 0, "it has answered");
+            assert_eq!(woken[1], woken[3], "{woken:?}");
+        });
+        auditor.stop();
+    });
+}
+
+/// How often a thread of a process was woken, having waited (`voluntary_ctxt_switches` of proc_pid_status(5)).
+fn woken_of(pid: u32, thread: &str) -> u64 {
+    let process = Process::new(pid.cast_signed()).expect("it runs");
+    let tasks = process.tasks().expect("threads").filter_map(Result::ok);
+    let mut named = tasks.filter_map(|task| task.status().ok());
+    let status = named.find(|status| status.name == thread);
+    status
+        .and_then(|status| status.voluntary_ctxt_switches)
+        .expect("the thread")
 }
 
 #[test]

@@ -26,9 +26,58 @@ const MINUTE: u64 = 60_000;
 /// # Errors
 /// Where pinif or a load ends.
 pub(super) fn run(progress: &Progress) -> Result<Section> {
-    progress.say("readers: a minute");
     let site = Site::new()?;
-    let auditor = Auditor::of(&site, &policies::one_prefix())?;
+    // What the findings themselves take, as they grow, is no reader's.
+    progress.say("readers: a minute without one");
+    let without = minute(&site, false)?;
+    progress.say("readers: a minute with one that stands still");
+    let with = minute(&site, true)?;
+    let row = |what, unit, figure| Row::new([what], unit, vec![figure]);
+    let grown = |minute: &Minute| mebibytes(minute.after) - mebibytes(minute.before);
+    Ok(Section {
+        name: "readers",
+        title: "A reader that stands still for a minute",
+        about: Some(
+            "2,000 findings grow meanwhile, at the full rate of one processor: more than a reader's queue has room for. What it misses it learns when it reads on. The minute without a reader is another auditor's.",
+        ),
+        columns: vec!["what"],
+        rows: vec![
+            row(
+                "the auditor's own memory grows, without a reader",
+                "MiB",
+                grown(&without),
+            ),
+            row(
+                "the auditor's own memory grows, with this one",
+                "MiB",
+                grown(&with),
+            ),
+            at_most(
+                row("so the reader costs", "MiB", grown(&with) - grown(&without)),
+                1.0,
+            ),
+            at_most(row("packets not counted", "packets", with.uncounted), 0.0),
+            row("packets", "packets", with.sent as f64),
+            row("events that it missed", "events", with.missed as f64),
+        ],
+    })
+}
+
+/// What came of a minute.
+struct Minute {
+    /// The auditor's own memory before it, in bytes.
+    before: u64,
+    /// The same at its end.
+    after: u64,
+    sent: u64,
+    uncounted: f64,
+    /// Events that the reader missed.
+    missed: u64,
+}
+
+/// A minute of an auditor of its own, which has a reader that stands still, or none.
+fn minute(site: &Site, is_read: bool) -> Result<Minute> {
+    let auditor = Auditor::of(site, &policies::one_prefix())?;
     let mut leaks = site.load(Kind::Alerts(Alerts {
         to: "203.0.113.9:9".parse()?,
         device: "fab0".to_owned(),
@@ -38,38 +87,21 @@ pub(super) fn run(progress: &Progress) -> Result<Section> {
     }))?;
     let mut sent = leaks.send(BEFORE)?.count;
     let before = auditor.memory()?.anonymous;
-    let mut stopped = Stopped::follow(auditor.socket())?;
+    let mut stopped = is_read
+        .then(|| Stopped::follow(auditor.socket()))
+        .transpose()?;
     sent += leaks.send(MINUTE)?.count;
     let after = auditor.memory()?.anonymous;
     let counted = counted(&auditor)?;
-    let missed = stopped.missed()?;
+    let missed = stopped.as_mut().map(Stopped::missed).transpose()?;
     let status: Status = serde_json::from_slice(&ask(auditor.socket(), "/v1/status")?)?;
     ensure!(status.uncounted.is_empty(), "{:?}", status.uncounted);
-    let row = |what, unit, figure| Row::new([what], unit, vec![figure]);
-    let costs = mebibytes(after) - mebibytes(before);
-    Ok(Section {
-        name: "readers",
-        title: "A reader that stands still for a minute",
-        about: Some(
-            "2,000 findings grow meanwhile, at the full rate of one processor: more than a reader's queue has room for. What it misses it learns when it reads on.",
-        ),
-        columns: vec!["what"],
-        rows: vec![
-            at_most(
-                row("the auditor's own memory, more than before", "MiB", costs),
-                1.0,
-            ),
-            at_most(
-                row(
-                    "packets not counted",
-                    "packets",
-                    sent as f64 - counted as f64,
-                ),
-                0.0,
-            ),
-            row("packets", "packets", sent as f64),
-            row("events that it missed", "events", missed as f64),
-        ],
+    Ok(Minute {
+        before,
+        after,
+        sent,
+        uncounted: sent as f64 - counted as f64,
+        missed: missed.unwrap_or_default(),
     })
 }
 

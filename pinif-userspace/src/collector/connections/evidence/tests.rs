@@ -254,6 +254,16 @@ fn what_the_kernel_answers_is_one_finding_with_the_answer() {
 }
 
 #[test]
+fn programs_that_send_from_one_address_are_not_compared() {
+    let of = |number| Known::of(Kind::DeviceEscape, Severity::Leak, program(number), number);
+    assert!(!may_be_related(&of(1).0, &of(2).0));
+    assert!(may_be_related(
+        &left(Severity::Leak, 1).0,
+        &arrived(Severity::Leak, 2).0
+    ));
+}
+
+#[test]
 fn nothing_that_was_dropped_or_copied_is_compared() {
     let Known(key, state) = left(Severity::Leak, 1);
     let is_compared = |key: FindingKey| Evidence::of(&key, &state).is_some();
@@ -331,6 +341,17 @@ proptest! {
     }
 
     /// A finding is named in one that is as grave at least, so that the gravest of all is named in none, and none in itself.
+    /// What is not compared, since no key says that it may be related, is named in nothing.
+    #[test]
+    fn what_is_named_in_another_is_related_by_its_key(all in some_known()) {
+        for (place, whole) in named(&all).into_iter().enumerate() {
+            if let Some(whole) = whole {
+                prop_assert!(may_be_related(&all[place].0, &all[whole].0));
+                prop_assert!(may_be_related(&all[whole].0, &all[place].0));
+            }
+        }
+    }
+
     #[test]
     fn the_gravest_is_never_named_in_another(all in some_known()) {
         let named = named(&all);
