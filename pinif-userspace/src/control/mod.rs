@@ -6,6 +6,7 @@
 pub(crate) mod answer;
 mod ask;
 mod client;
+mod closed;
 pub(crate) mod connection;
 mod filter;
 pub(crate) mod gate;
@@ -26,7 +27,7 @@ mod view;
 pub use self::{
     ask::Collector,
     client::{Client, ClientError, Events, running},
-    filter::{EventsFilter, FindingsFilter, SocketsFilter},
+    filter::{ClosedFilter, EventsFilter, FindingsFilter, SocketsFilter},
     listen::{Listening, Refusal},
     routes::Sources,
     serve::Server,
