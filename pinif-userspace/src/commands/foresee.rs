@@ -27,8 +27,10 @@ use crate::{
 
 mod people;
 mod seen_by;
+mod unknown;
 
 use seen_by::{SeenByAuditors, seen_by_auditors};
+use unknown::Unknown;
 
 /// The arguments of `pinif foresee`.
 #[derive(Args, Clone, Debug)]
@@ -144,27 +146,6 @@ pub struct Sum<'a> {
     foreseen: Vec<String>,
     #[serde(flatten)]
     unknown: Unknown<'a>,
-}
-
-/// What the answer does not know.
-#[derive(Default, Serialize, JsonSchema)]
-struct Unknown<'a> {
-    /// What could not be copied, so that findings may be wrong or lacking; empty when all was.
-    uncopied: Vec<&'a str>,
-    /// How many raw sockets were not looked at, since the kernel does not list them.
-    unlisted_raw: usize,
-    /// The auditors that said which sockets they have seen that are gone: where each listens. Without any, such sockets are not looked
-    /// at.
-    asked: Vec<String>,
-    /// Why others that run did not, so that findings may be lacking; empty when all did.
-    unasked: Vec<String>,
-}
-
-impl Unknown<'_> {
-    /// Whether the answer lacks something that is there.
-    fn is_any(&self) -> bool {
-        !self.uncopied.is_empty() || self.unlisted_raw > 0 || !self.unasked.is_empty()
-    }
 }
 
 fn lines(all: &[Foreseen], unknown: Unknown<'_>) -> io::Result<()> {

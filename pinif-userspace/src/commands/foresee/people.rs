@@ -1,6 +1,6 @@
 //! What is foreseen, for people.
 
-use super::Unknown;
+use super::unknown::Unknown;
 use crate::{
     findings::{flow::protocol_name, latent::Latent, line::FindingLine},
     foresee::Foreseen,
