@@ -42,10 +42,15 @@ impl Audit {
             Question::Learned(from, limit, reply) if !reply.is_closed() => {
                 let _ = reply.send(self.learned(from, limit)?);
             }
+            Question::Closed(netns, reply) if !reply.is_closed() => {
+                let closed = self.closed(netns).map_err(|error| format!("{error:#}"));
+                let _ = reply.send(closed);
+            }
             Question::Snapshot(_)
             | Question::Findings(..)
             | Question::Namespaces(_)
-            | Question::Learned(..) => {}
+            | Question::Learned(..)
+            | Question::Closed(..) => {}
         }
         Ok(())
     }

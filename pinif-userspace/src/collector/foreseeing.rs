@@ -12,7 +12,11 @@ use super::{
     foresight::Input,
 };
 use crate::{
-    foresee::{self, Original, seen},
+    foresee::{
+        self, Original,
+        closed::{Closed, Distinct},
+        seen,
+    },
     host::netns::NetNs,
     policy::Policy,
     survey::{self, Owned},
@@ -78,11 +82,19 @@ impl Audit {
                 break;
             }
         }
-        match self.counters.closed(netns) {
-            Ok(closed) => all.extend(seen::closed(&closed)),
+        match self.closed(netns) {
+            Ok(closed) => all.extend(closed.sockets().into_iter().map(Closed::owned)),
             Err(error) => log::warn!("{error:#}"),
         }
         all
+    }
+
+    /// The sockets that were closed in a namespace, one of each sort.
+    pub(super) fn closed(&self, netns: NetNsCookie) -> Result<Distinct> {
+        let mut closed = Distinct::default();
+        self.counters
+            .closed(netns, |endpoint, flow| closed.add(endpoint, flow))?;
+        Ok(closed)
     }
 
     fn report_foreseen(&mut self, Outcome { netns, foreseen }: Outcome) {

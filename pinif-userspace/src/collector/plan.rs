@@ -4,11 +4,13 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use anyhow::Result;
 use globset::GlobMatcher;
+use pinif_ebpf::key::NetNsCookie;
 use tokio::sync::oneshot;
 
 use super::{enforcement::Enforce, fail_on::FailOn};
 use crate::{
     findings::{listed::Page, query::Query},
+    foresee::closed::Distinct,
     host::{identity::Identity, namespaces::Wanted, netns::NetNs},
     hub::{Notice, Snapshot},
     kernel::{load::Loader, mode::Mode, persist::Persist},
@@ -88,6 +90,8 @@ pub enum Question {
     Namespaces(oneshot::Sender<Vec<NetNs>>),
     /// A page of what was learned of what is sent by whom: from which place on, and how many at most; none where nothing is learned.
     Learned(u64, usize, oneshot::Sender<Option<learned::Page>>),
+    /// The sockets that were closed in a namespace; or why they cannot be read.
+    Closed(NetNsCookie, oneshot::Sender<Result<Distinct, String>>),
 }
 
 /// Says that a policy would drop the session, if it were enforced in these namespaces: a sentence without its beginning.

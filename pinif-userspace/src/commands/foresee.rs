@@ -27,8 +27,10 @@ use crate::{
 
 mod people;
 mod seen_by;
+mod unknown;
 
-use seen_by::seen_by_auditors;
+use seen_by::{SeenByAuditors, seen_by_auditors};
+use unknown::Unknown;
 
 /// The arguments of `pinif foresee`.
 #[derive(Args, Clone, Debug)]
@@ -66,7 +68,7 @@ pub struct ForeseeArgs {
 }
 
 /// Runs `pinif foresee`. The exit status is that of an audit: 0 nothing at or over `--fail-on`, 2 a finding, 3 something could not
-/// be copied, or there are sockets that the kernel does not list.
+/// be copied, there are sockets that the kernel does not list, or an auditor that runs gave no answer.
 ///
 /// # Errors
 ///
@@ -80,19 +82,34 @@ pub fn run(args: ForeseeArgs) -> Result<ExitCode> {
     let original = Original::read(&netns)?;
     let mut sockets = survey::owned(&netns)?;
     let seen = seen_by_auditors(&args.asked, &original)?;
+    let SeenByAuditors {
+        sockets: seen,
+        asked,
+        unasked,
+    } = seen;
     sockets.extend(seen::gone(seen, &sockets));
     let all = foresee::foresee(&original, &policy, &sockets, &events(&args, &original)?)?;
     let unlisted_raw =
         host::sockets::unlisted_raw(&netns).context("raw sockets cannot be looked for")?;
+    let unknown = Unknown {
+        uncopied: uncopied(&all),
+        unlisted_raw,
+        asked,
+        unasked,
+    };
+    let is_incomplete = unknown.is_any();
     let shown = match args.format {
-        Format::Human => human(&all, unlisted_raw, &Enter::of(&netns)),
-        Format::Json => lines(&all, unlisted_raw),
+        Format::Human => human(&all, &unknown, &Enter::of(&netns)),
+        Format::Json => lines(&all, unknown),
     };
     streams::unless_closed(shown).context(streams::UNWRITTEN)?;
     let findings = all.iter().flat_map(|foreseen| &foreseen.findings);
     let worst = findings.map(|latent| latent.finding.severity).max();
-    let incomplete = !uncopied(&all).is_empty() || unlisted_raw > 0;
-    Ok(ExitCode::from(exit_status(args.fail_on, worst, incomplete)))
+    Ok(ExitCode::from(exit_status(
+        args.fail_on,
+        worst,
+        is_incomplete,
+    )))
 }
 
 fn events(args: &ForeseeArgs, original: &Original) -> Result<Vec<Event>> {
@@ -127,13 +144,11 @@ pub struct Sum<'a> {
     findings: usize,
     /// What was made to happen, each by itself.
     foreseen: Vec<String>,
-    /// What could not be copied, so that findings may be wrong or lacking; empty when all was.
-    uncopied: Vec<&'a str>,
-    /// How many raw sockets were not looked at, since the kernel does not list them.
-    unlisted_raw: usize,
+    #[serde(flatten)]
+    unknown: Unknown<'a>,
 }
 
-fn lines(all: &[Foreseen], unlisted_raw: usize) -> io::Result<()> {
+fn lines(all: &[Foreseen], unknown: Unknown<'_>) -> io::Result<()> {
     let mut out = io::stdout().lock();
     for foreseen in all {
         for latent in &foreseen.findings {
@@ -147,20 +162,13 @@ fn lines(all: &[Foreseen], unlisted_raw: usize) -> io::Result<()> {
             .iter()
             .map(|foreseen| foreseen.event.to_string())
             .collect(),
-        uncopied: uncopied(all),
-        unlisted_raw,
+        unknown,
     };
     out.write_all(json::line(&Line::Summary(sum))?.as_bytes())
 }
 
-fn human(all: &[Foreseen], unlisted_raw: usize, enter: &Enter) -> io::Result<()> {
+fn human(all: &[Foreseen], unknown: &Unknown<'_>, enter: &Enter) -> io::Result<()> {
     let out = io::stdout();
-    let text = people::render(
-        all,
-        unlisted_raw,
-        enter,
-        Look::of(&out),
-        look::columns(&out),
-    );
+    let text = people::render(all, unknown, enter, Look::of(&out), look::columns(&out));
     out.lock().write_all(text.as_bytes())
 }

@@ -73,7 +73,7 @@ pub fn wrong(error: &str) -> Refused {
     problem(
         StatusCode::BAD_REQUEST,
         &visible(error),
-        "the parameters are the options of `pinif findings` and `pinif sockets`, and `from`",
+        "/v1/openapi.json has the parameters of each path: of findings and sockets, the options of `pinif findings` and `pinif sockets`, and `from`",
     )
     .into()
 }

@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use pinif_ebpf::key::NetNsCookie;
 use tokio::{
     sync::{
         mpsc::UnboundedSender,
@@ -13,6 +14,7 @@ use tokio::{
 use crate::{
     collector::plan::{Order, Question},
     findings::{listed, query::Query},
+    foresee::closed::Distinct,
     host::netns::NetNs,
     hub::Snapshot,
     learned::Page,
@@ -76,6 +78,15 @@ impl Collector {
     pub async fn learned(&self, from: u64, limit: usize) -> Result<Option<Page>, Unanswered> {
         self.ask(|reply| Question::Learned(from, limit, reply))
             .await
+    }
+
+    /// The sockets that were closed in a namespace, one of each sort; or why they cannot be read.
+    ///
+    /// # Errors
+    ///
+    /// Where there is no answer.
+    pub async fn closed(&self, netns: NetNsCookie) -> Result<Result<Distinct, String>, Unanswered> {
+        self.ask(|reply| Question::Closed(netns, reply)).await
     }
 
     async fn ask<T>(&self, question: impl FnOnce(Sender<T>) -> Question) -> Result<T, Unanswered> {

@@ -19,9 +19,11 @@ use serde::{Serialize, de::DeserializeOwned};
 use tokio::{net::UnixStream, time::timeout};
 
 use super::{
-    filter::{EventsFilter, FindingsFilter, LearnedFilter, SocketsFilter},
+    filter::{ClosedFilter, EventsFilter, FindingsFilter, LearnedFilter, SocketsFilter},
     place::{self, Peer},
-    protocol::{EventLine, FindingsPage, MatrixNow, PolicyNow, SocketsPage, Status, path},
+    protocol::{
+        ClosedSockets, EventLine, FindingsPage, MatrixNow, PolicyNow, SocketsPage, Status, path,
+    },
 };
 use crate::{findings::line::FindingLine, learned::LearnedPage};
 
@@ -126,6 +128,16 @@ impl Client {
         filter: &LearnedFilter,
     ) -> Result<LearnedPage, ClientError> {
         let target = self.target(path::LEARNED, filter)?;
+        self.get(&target).await
+    }
+
+    /// The sockets of a namespace that were closed.
+    ///
+    /// # Errors
+    ///
+    /// Why there is no answer.
+    pub async fn closed(&mut self, filter: &ClosedFilter) -> Result<ClosedSockets, ClientError> {
+        let target = self.target(path::CLOSED, filter)?;
         self.get(&target).await
     }
 

@@ -90,6 +90,14 @@ pub struct SocketsFilter {
     pub limit: Option<u32>,
 }
 
+/// Whose sockets that were closed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ClosedFilter {
+    /// The network namespace, by its name.
+    pub netns: String,
+}
+
 /// Which part of what was learned.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

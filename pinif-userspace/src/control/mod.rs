@@ -6,6 +6,7 @@
 pub(crate) mod answer;
 mod ask;
 mod client;
+mod closed;
 pub(crate) mod connection;
 mod filter;
 mod followers;
@@ -28,7 +29,7 @@ mod written;
 pub use self::{
     ask::Collector,
     client::{Client, ClientError, Events, running},
-    filter::{EventsFilter, FindingsFilter, LearnedFilter, SocketsFilter},
+    filter::{ClosedFilter, EventsFilter, FindingsFilter, LearnedFilter, SocketsFilter},
     listen::{Listening, Refusal},
     routes::Sources,
     serve::Server,

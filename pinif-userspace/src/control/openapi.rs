@@ -4,8 +4,11 @@ use schemars::{JsonSchema, SchemaGenerator, generate::SchemaSettings};
 use serde_json::{Map, Value, json};
 
 use super::{
-    filter::{EventsFilter, FindingsFilter, LearnedFilter, SocketsFilter},
-    protocol::{EventLine, FindingsPage, MatrixNow, PolicyNow, Problem, SocketsPage, Status, path},
+    filter::{ClosedFilter, EventsFilter, FindingsFilter, LearnedFilter, SocketsFilter},
+    protocol::{
+        ClosedSockets, EventLine, FindingsPage, MatrixNow, PolicyNow, Problem, SocketsPage, Status,
+        path,
+    },
 };
 use crate::{findings::line::FindingLine, learned::LearnedPage};
 
@@ -59,6 +62,16 @@ pub fn description() -> Value {
             &mut schemas,
             "sockets",
             "Sockets, a page of them",
+            Some(filter),
+        ),
+    );
+    let filter = parameters::<ClosedFilter>();
+    add(
+        path::CLOSED,
+        get::<ClosedSockets>(
+            &mut schemas,
+            "closed",
+            "Sockets of a namespace that were closed",
             Some(filter),
         ),
     );
@@ -160,11 +173,21 @@ fn parameters<T: JsonSchema>() -> Value {
         .as_object()
         .cloned()
         .unwrap_or_default();
+    let required = schema["required"].as_array().cloned().unwrap_or_default();
     let parameter = |(name, mut schema): (String, Value)| {
         let description = schema
             .as_object_mut()
             .and_then(|schema| schema.remove("description"));
-        json!({ "name": name, "in": "query", "description": description, "schema": schema })
+        let mut parameter = json!({
+            "name": name,
+            "in": "query",
+            "description": description,
+            "schema": schema,
+        });
+        if required.contains(&parameter["name"]) {
+            parameter["required"] = true.into();
+        }
+        parameter
     };
     fields.into_iter().map(parameter).collect()
 }

@@ -16,6 +16,7 @@ use crate::{
         ready::{Attach, Ready},
         summary::{GradedCell, Summary, Totals},
     },
+    foresee::closed::ClosedLine,
     policy::described::Described,
     survey::Socket,
 };
@@ -32,6 +33,8 @@ pub mod path {
     pub const FINDING: &str = "/v1/findings/{id}";
     /// The sockets, and where each would leave, a page of them: [`SocketsPage`](super::SocketsPage).
     pub const SOCKETS: &str = "/v1/sockets";
+    /// Sockets of a namespace that were closed, and that no finding says anything of: [`ClosedSockets`](super::ClosedSockets).
+    pub const CLOSED: &str = "/v1/closed";
     /// What was learned of what is sent by whom, a page of it: [`LearnedPage`](crate::learned::LearnedPage).
     pub const LEARNED: &str = "/v1/learned";
     /// What happens from now on: lines of [`EventLine`](super::EventLine).
@@ -43,8 +46,9 @@ pub mod path {
     /// All of this, as OpenAPI 3.1.
     pub const OPENAPI: &str = "/v1/openapi.json";
     /// All of them.
-    pub const ALL: [&str; 10] = [
-        STATUS, MATRIX, FINDINGS, FINDING, SOCKETS, LEARNED, EVENTS, POLICY, METRICS, OPENAPI,
+    pub const ALL: [&str; 11] = [
+        STATUS, MATRIX, FINDINGS, FINDING, SOCKETS, CLOSED, LEARNED, EVENTS, POLICY, METRICS,
+        OPENAPI,
     ];
 }
 
@@ -228,6 +232,17 @@ pub struct SocketsPage<'a> {
     pub unlisted_raw: usize,
     /// The sockets.
     pub sockets: Vec<Socket<'a>>,
+}
+
+/// Sockets of a namespace that were closed: the latest of UDP and TCP, one of each program, protocol, interface and address that it sent
+/// from; at most 256.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ClosedSockets {
+    /// When that was so, in UTC (RFC 3339) with microseconds.
+    #[schemars(extend("format" = "date-time"))]
+    pub time: String,
+    /// The sockets.
+    pub sockets: Vec<ClosedLine>,
 }
 
 /// The policy in force.

@@ -19,7 +19,8 @@ use tower_service::Service as _;
 use super::{
     answer::{Answer, Refused, json, problem, too_many, with, wrong},
     ask::Collector,
-    filter::{EventsFilter, FindingsFilter, LearnedFilter, SocketsFilter},
+    closed,
+    filter::{ClosedFilter, EventsFilter, FindingsFilter, LearnedFilter, SocketsFilter},
     gate, learned, openapi,
     protocol::{FindingsPage, MatrixNow, PolicyNow, Status, path},
     question::{nothing_asked, read},
@@ -64,6 +65,7 @@ impl Routes {
             .route(path::FINDING, get(finding))
             .route(path::EVENTS, get(events))
             .route(path::SOCKETS, get(sockets))
+            .route(path::CLOSED, get(closed_sockets))
             .route(path::LEARNED, get(learned))
             .route(path::POLICY, get(policy))
             .route(path::METRICS, get(metrics))
@@ -165,6 +167,11 @@ async fn finding(
 async fn sockets(State(sources): State<Sources>, RawQuery(query): RawQuery) -> Outcome {
     let filter: SocketsFilter = read(query)?;
     sources.sockets.answer(&sources.collector, &filter).await
+}
+
+async fn closed_sockets(State(sources): State<Sources>, RawQuery(query): RawQuery) -> Outcome {
+    let filter: ClosedFilter = read(query)?;
+    closed::answer(&sources.collector, &filter).await
 }
 
 async fn learned(State(sources): State<Sources>, RawQuery(query): RawQuery) -> Outcome {

@@ -3,6 +3,7 @@
 //! there. What the whole policy judges worse there than here is a latent leak.
 
 mod ask;
+pub(crate) mod closed;
 mod copy;
 mod event;
 mod judge;

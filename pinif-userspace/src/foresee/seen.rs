@@ -6,14 +6,12 @@ use std::{
 };
 
 use pinif_ebpf::{
-    intent::Flow,
-    key::{Endpoint, IfIndex, SocketCookie},
+    key::{IfIndex, SocketCookie},
     packet::protocol,
 };
 
 use crate::{
     findings::{
-        enrich,
         finding::{Finding, PacketDirection, SentBy},
         flow::protocol_text,
         line::FindingLine,
@@ -143,55 +141,14 @@ impl Seen<'_> {
     }
 }
 
-fn any(of: IpAddr) -> IpAddr {
+pub(super) fn any(of: IpAddr) -> IpAddr {
     match of {
         IpAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
         IpAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
     }
 }
 
-/// Sockets that were closed, of which no finding says anything: one of each program, protocol, device and address that it sent from. Where they
-/// went, nobody knows.
-pub fn closed(all: &[(Endpoint, Flow)]) -> Vec<Owned> {
-    let mut known = HashSet::new();
-    let is_ip = |endpoint: &Endpoint| {
-        let of_program = [protocol::TCP, protocol::UDP].contains(&endpoint.protocol);
-        of_program && !endpoint.address.ip().is_unspecified()
-    };
-    let owned = |(endpoint, flow): &(Endpoint, Flow)| {
-        let (owner, address) = (&flow.owner, endpoint.address.ip());
-        let program = (
-            owner.executable_device,
-            owner.executable_inode,
-            owner.comm.0,
-        );
-        let sent = (flow.bound, address, endpoint.protocol);
-        let is_new = is_ip(endpoint) && known.insert((program, owner.uid, owner.cgroup, sent));
-        let process = is_new.then(|| enrich::owner(owner)).flatten()?;
-        Some(Owned {
-            socket: DiagSocket {
-                cookie: flow.cookie,
-                inode: 0,
-                uid: owner.uid,
-                family: family(address),
-                protocol: endpoint.protocol,
-                raw: false,
-                local: SocketAddr::new(any(address), 0),
-                remote: SocketAddr::new(any(address), 0),
-                device: Some(flow.bound).filter(|bound| bound.is_some()),
-                state: 0,
-                mark: 0,
-                cgroup: None,
-                named: None,
-            },
-            processes: vec![process],
-            sent_from: Some(address),
-        })
-    };
-    all.iter().filter_map(owned).take(MOST).collect()
-}
-
-fn family(of: IpAddr) -> u8 {
+pub(super) fn family(of: IpAddr) -> u8 {
     match of {
         IpAddr::V4(_) => libc::AF_INET as u8,
         IpAddr::V6(_) => libc::AF_INET6 as u8,

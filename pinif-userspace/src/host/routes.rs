@@ -40,6 +40,8 @@ pub struct Choice {
     pub route: Route,
     /// The rule; none where it is not certain.
     pub rule: Option<Rule>,
+    /// The priority that another rule would have to come before, to be asked first; none where there is no rule.
+    pub place: Option<u32>,
     /// The source address that the packet leaves with: its own, or the one that the kernel gives it (`fib_result_prefsrc`,
     /// `ip6_route_get_saddr`).
     pub source: Option<IpAddr>,
@@ -93,7 +95,7 @@ impl RouteOracle {
             }
             answer => answer?,
         };
-        let rule = self.rule_of(query, &route, links);
+        let (rule, place) = self.rule_of(query, &route, links).unzip();
         let source = match query.source {
             None if query.input.is_none() => self.way(query).ok().flatten(),
             _ => None,
@@ -102,6 +104,7 @@ impl RouteOracle {
             source: query.source.or(source.and_then(|way| way.source)),
             route,
             rule,
+            place,
         })
     }
 
@@ -145,10 +148,11 @@ impl RouteOracle {
             Err(RouteError::Unreachable(_)) => Ok(None),
             Err(error) => Err(error),
         };
-        let (rule, route) = rules.first_route(&flow, in_table)?;
+        let (chosen, route) = rules.first_route(&flow, in_table)?;
         Some(Choice {
             source: query.source,
-            rule: Some(rule.clone()),
+            rule: Some(chosen.rule.clone()),
+            place: Some(chosen.place),
             route,
         })
     }
@@ -165,6 +169,7 @@ impl RouteOracle {
         Ok(Choice {
             source: route.preferred_source,
             rule: None,
+            place: None,
             route,
         })
     }
@@ -175,7 +180,7 @@ impl RouteOracle {
         self.without_tos.clear();
     }
 
-    fn rule_of(&mut self, query: &RouteQuery, route: &Route, links: &Links) -> Option<Rule> {
+    fn rule_of(&mut self, query: &RouteQuery, route: &Route, links: &Links) -> Option<(Rule, u32)> {
         let is_ipv6 = query.destination.is_ipv6();
         self.read_rules(is_ipv6);
         let Self {
@@ -185,10 +190,9 @@ impl RouteOracle {
             ..
         } = self;
         let mut group = |interface| group_of(requester, numbering.stand_in(interface));
-        rules[usize::from(is_ipv6)]
-            .as_ref()?
-            .chosen(&Flow::of(query, links), route, &mut group)
-            .cloned()
+        let rules = rules[usize::from(is_ipv6)].as_ref()?;
+        let chosen = rules.chosen(&Flow::of(query, links), route, &mut group)?;
+        Some((chosen.rule.clone(), chosen.place))
     }
 
     /// Reads the rules of a family, where they are not known; they stay unknown where they cannot be read.
@@ -280,7 +284,15 @@ impl RouteOracle {
             .requester
             .request(libc::RTM_GETROUTE, &query.message(flags, numbering), read)
         {
-            Ok(Ok(message)) => Ok(Route::read(&message, numbering)),
+            Ok(Ok(message)) => {
+                let route = Route::read(&message, numbering);
+                // Without the entry that matched, the source is the packet's own (`rt6_fill_node`).
+                let of_entry = flags.contains(RouteFlags::FibMatch);
+                Ok(Route {
+                    from: route.from.filter(|_| of_entry),
+                    ..route
+                })
+            }
             Ok(Err(source)) => Err(RouteError::Unreadable {
                 destination,
                 source,

@@ -1,6 +1,9 @@
 //! Reading what the programs counted: the truth, of which sightings are only a hint.
 
-use std::os::fd::{AsFd as _, OwnedFd};
+use std::{
+    ops::ControlFlow,
+    os::fd::{AsFd as _, OwnedFd},
+};
 
 use anyhow::{Context as _, Result, bail};
 use aya::{
@@ -74,15 +77,19 @@ impl Counters {
         })
     }
 
-    /// The sockets that were closed in a namespace: the local endpoint that each has sent from, and who had it. As many of the latest as
-    /// there is room for.
+    /// Gives the sockets that were closed in a namespace, until `take` wants no more: the local endpoint that each has sent from, and who
+    /// had it. As many of the latest as there is room for.
     ///
     /// # Errors
     ///
     /// When the map cannot be read.
-    pub fn closed(&self, netns: NetNsCookie) -> Result<Vec<(Endpoint, Flow)>> {
+    pub fn closed(
+        &self,
+        netns: NetNsCookie,
+        take: impl FnMut(Endpoint, Flow) -> ControlFlow<()>,
+    ) -> Result<()> {
         let read = "the sockets that were closed cannot be read from their map";
-        self.lingering.of(netns).context(read)
+        self.lingering.each(netns, take).context(read)
     }
 
     /// The cells of the matrix, summed over the CPUs.

@@ -1,6 +1,6 @@
 //! The local endpoints of sockets that were closed, each with who had it: as many of the latest as there is room for.
 
-use std::{io, os::fd::AsFd as _};
+use std::{io, ops::ControlFlow, os::fd::AsFd as _};
 
 use anyhow::{Result, bail};
 use aya::{
@@ -33,17 +33,29 @@ impl Lingering {
         Ok(Self { table })
     }
 
-    /// Those of a namespace.
+    /// Gives those of a namespace, until `take` wants no more. There may be a million, so nothing is kept of them here.
     ///
     /// # Errors
     ///
     /// When the map cannot be read.
-    pub(super) fn of(&self, netns: NetNsCookie) -> io::Result<Vec<(Endpoint, Flow)>> {
+    pub(super) fn each(
+        &self,
+        netns: NetNsCookie,
+        mut take: impl FnMut(Endpoint, Flow) -> ControlFlow<()>,
+    ) -> io::Result<()> {
         let mut batches = Batches::<Endpoint, Flow, _>::of(self.table.fd().as_fd());
-        let mut all = Vec::new();
-        while let Some(batch) = batches.next()? {
-            all.extend(batch.filter(|(endpoint, _)| endpoint.netns == netns));
+        while let Some(mut batch) = batches.next()? {
+            let taken = batch.try_for_each(|(endpoint, flow)| {
+                if endpoint.netns == netns {
+                    take(endpoint, flow)
+                } else {
+                    ControlFlow::Continue(())
+                }
+            });
+            if taken.is_break() {
+                break;
+            }
         }
-        Ok(all)
+        Ok(())
     }
 }

@@ -211,7 +211,7 @@ fn an_xfrm_interface_is_carried_by_where_its_route_leads() {
     });
 }
 
-const WIREGUARD: [Need; 2] = [Need::Link(LinkKind::WireGuard), Need::Program("wg")];
+pub(crate) const WIREGUARD: [Need; 2] = [Need::Link(LinkKind::WireGuard), Need::Program("wg")];
 
 /// What `wg` says, given something on its standard input.
 fn wg(namespace: &Namespace, arguments: &str, input: &str) -> String {
@@ -239,33 +239,36 @@ fn wg(namespace: &Namespace, arguments: &str, input: &str) -> String {
 
 /// A WireGuard tunnel over the backplane, with its other end on the peer.
 fn wireguard(bench: &Bench) {
+    wireguard_pair(bench, ["wg0", "wg0"]);
+    settle_in(bench.card(), "wg0", ["10.0.7.1/24", "fd07::1/64"]);
+    settle_in(&bench.chassis.peer, "wg0", ["10.0.7.2/24", "fd07::2/64"]);
+}
+
+/// The devices of such a tunnel, down and without addresses: this one on the card, that one on the peer.
+pub(crate) fn wireguard_pair(bench: &Bench, [near, far]: [&str; 2]) {
     let (card, peer) = (bench.card(), &bench.chassis.peer);
-    let ends = [
-        (card, "10.0.0.1", "10.0.7.1/24", "fd07::1/64"),
-        (peer, "10.0.0.2", "10.0.7.2/24", "fd07::2/64"),
-    ];
+    let ends = [(card, "10.0.0.1", near), (peer, "10.0.0.2", far)];
     let keys = [(); 2].map(|()| {
         let private = wg(card, "genkey", "");
         let public = wg(card, "pubkey", &private);
         (private, public)
     });
-    for (at, (namespace, _, v4, v6)) in ends.iter().enumerate() {
+    for (at, (namespace, _, name)) in ends.iter().enumerate() {
         let mut key = NamedTempFile::new().expect("a file");
         key.write_all(keys[at].0.as_bytes()).expect("a key");
         namespace
-            .add_device(Device::new(LinkKind::WireGuard, "wg0"))
+            .add_device(Device::new(LinkKind::WireGuard, name))
             .expect("a WireGuard device");
-        let (_, endpoint, ..) = ends[1 - at];
+        let (_, endpoint, _) = ends[1 - at];
         let far = &keys[1 - at].1;
         wg(
             namespace,
             &format!(
-                "set wg0 listen-port 51820 private-key {} peer {far} endpoint {endpoint}:51820 allowed-ips 0.0.0.0/0,::/0",
+                "set {name} listen-port 51820 private-key {} peer {far} endpoint {endpoint}:51820 allowed-ips 0.0.0.0/0,::/0",
                 key.path().display()
             ),
             "",
         );
-        settle_in(namespace, "wg0", [v4, v6]);
     }
 }
 

@@ -123,7 +123,33 @@ impl Mistake {
         }
     }
 
+    /// Makes the mistake once, and carries out each remedy of its finding in the same chassis: those first that change nothing of it, then
+    /// the others from the last to the first, since what is said first is to hold whatever else was done.
+    pub fn is_fixed_by_each(&self) {
+        scenario(self.name, self.needs, |bench| {
+            let finding = self.as_wanted(bench);
+            let steps = finding.remedies.iter().zip(&self.remedies);
+            let steps = steps.filter(|(_, wanted)| wanted.then != Then::Words);
+            let changes = |step: &Step| {
+                let mut lines = step.commands.iter();
+                lines.any(|line| !line.ends_with(" -- COMMAND"))
+            };
+            let (later, first): (Vec<_>, Vec<_>) = steps.partition(|(step, _)| changes(step));
+            for (step, wanted) in first.into_iter().chain(later.into_iter().rev()) {
+                self.then(bench, step, wanted.then);
+            }
+        });
+    }
+
     fn fixed(&self, bench: &Bench, number: usize, wanted: &Wanted) {
+        let finding = self.as_wanted(bench);
+        if wanted.then != Then::Words {
+            self.then(bench, &finding.remedies[number], wanted.then);
+        }
+    }
+
+    /// Makes the mistake. Its finding has the remedies that are wanted.
+    fn as_wanted(&self, bench: &Bench) -> FindingLine {
         (self.make)(bench);
         let finding = self.found(bench);
         let steps = &finding.remedies;
@@ -137,9 +163,7 @@ impl Mistake {
         );
         let texts: Vec<&str> = steps.iter().map(|step| step.text.as_str()).collect();
         assert_eq!(finding.remedy, texts.join(", or "));
-        if wanted.then != Then::Words {
-            self.then(bench, &steps[number], wanted.then);
-        }
+        finding
     }
 
     /// The one finding that comes of the mistake.

@@ -226,6 +226,29 @@ fn what_an_audit_beside_it_has_seen_is_foreseen() {
         assert_eq!(finding["process"]["pid"], seen.pid, "{finding}");
         assert_ne!(finding["process"]["pid"], request.pid, "{finding}");
         auditor.stop_unsettled();
+
+        // What was contained, and that no finding says anything of, is known by the address that it sent from.
+        let auditor = bench.audit_with(&policy(), &["--socket", socket]);
+        let outside = bench.send("udp --to 203.0.113.9:9 --count 1");
+        let contained = bench.send("udp --to 10.0.0.2:9 --count 1");
+        let (status, lines) = foresee(&["--socket", socket]);
+        let [finding, summary] = &lines[..] else {
+            panic!("{lines:?}")
+        };
+        assert_eq!(status, Some(2), "{finding}");
+        for (key, value) in [
+            ("kind", "policy-escape"),
+            ("rule", "control-plane"),
+            ("egress_interface", "eth1"),
+            ("destination", "10.0.0.0/8"),
+            ("protocol", "udp"),
+        ] {
+            assert_eq!(finding[key], value, "{finding}");
+        }
+        assert_eq!(finding["process"]["pid"], contained.pid, "{finding}");
+        assert_ne!(finding["process"]["pid"], outside.pid, "{finding}");
+        assert_eq!(summary["asked"], serde_json::json!([socket]), "{summary}");
+        auditor.stop_unsettled();
         // One that is named has to answer.
         let (status, lines) = foresee(&["--socket", socket]);
         assert_eq!((status, lines.len()), (Some(1), 0), "{lines:?}");

@@ -62,6 +62,7 @@ fn routes_are_the_kernels_own_answer() {
     let expected = Route {
         prefix: "0.0.0.0/0".parse().expect("a prefix"),
         tos: 0,
+        from: None,
         gateway: Some(ip("192.0.2.2")),
         is_onlink: false,
         output: Some(eth1),

@@ -1,8 +1,9 @@
 //! What is foreseen, for people.
 
+use super::unknown::Unknown;
 use crate::{
     findings::{flow::protocol_name, latent::Latent, line::FindingLine},
-    foresee::{Foreseen, uncopied},
+    foresee::Foreseen,
     host::namespaces::Enter,
     surfaces::{
         fix::fix,
@@ -19,10 +20,14 @@ use crate::{
 /// Where the details of a finding begin.
 const INDENT: usize = 13;
 
+/// Where nobody has seen the sockets that are gone.
+const UNWATCHED: &str =
+    "No auditor runs (`pinif audit`), so only sockets that are open now were looked at.";
+
 /// Each event with what would come of it, then what the answer does not know. Names are made safe to show.
 pub(super) fn render(
     all: &[Foreseen],
-    unlisted_raw: usize,
+    unknown: &Unknown<'_>,
     enter: &Enter,
     look: Look,
     columns: Option<usize>,
@@ -44,12 +49,20 @@ pub(super) fn render(
         Some(columns) => format!("{}\n", wrapped(line, columns, 0)),
         None => format!("{line}\n"),
     };
-    for what in uncopied(all) {
+    for what in &unknown.uncopied {
         let what = format!("not copied, so that this may be wrong: {}", visible(what));
         text.push_str(&line(&what));
     }
-    if unlisted_raw > 0 {
-        text.push_str(&line(&unlisted(unlisted_raw)));
+    if unknown.unlisted_raw > 0 {
+        text.push_str(&line(&unlisted(unknown.unlisted_raw)));
+    }
+    for why in &unknown.unasked {
+        let why =
+            format!("not asked for sockets that are gone, so that some may be missing: {why}");
+        text.push_str(&line(&why));
+    }
+    if unknown.asked.is_empty() && unknown.unasked.is_empty() {
+        text.push_str(&line(UNWATCHED));
     }
     if all.iter().any(|foreseen| !foreseen.findings.is_empty()) {
         let sockets = enter.line("pinif sockets");
@@ -115,7 +128,7 @@ mod tests {
             flow::{Endpoint, Flow},
             process::Process,
         },
-        foresee::Event,
+        foresee::{Event, uncopied},
     };
 
     fn latent() -> Latent {
@@ -182,7 +195,12 @@ mod tests {
                 uncopied: vec!["a route: No such process (os error 3)".to_owned()],
             },
         ];
-        let text = render(&all, 1, &Enter::Own, Look::PLAIN, Some(columns));
+        let unknown = Unknown {
+            uncopied: uncopied(&all),
+            unlisted_raw: 1,
+            ..Unknown::default()
+        };
+        let text = render(&all, &unknown, &Enter::Own, Look::PLAIN, Some(columns));
         for line in text.lines() {
             let fits = line.chars().count() <= columns;
             assert!(fits || line.split_whitespace().count() <= 1, "{line}");

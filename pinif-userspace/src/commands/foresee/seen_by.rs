@@ -7,9 +7,10 @@ use tokio::time::timeout;
 
 use crate::{
     commands::asking::{Asked, run},
-    control::{Client, ClientError, FindingsFilter},
-    foresee::{Original, seen},
+    control::{Client, ClientError, ClosedFilter, FindingsFilter},
+    foresee::{Original, closed::Closed, seen},
     survey::Owned,
+    text::escape::visible_path,
 };
 
 /// How long an answer is waited for.
@@ -18,30 +19,59 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const PAGE: u32 = 250;
 const PAGES: usize = 40;
 
-/// The sockets of the findings of the auditor that is named, or of all that run: those of the latest ones.
+/// Who was asked, and what they have seen.
+#[derive(Debug, Default)]
+pub(super) struct SeenByAuditors {
+    /// Those of findings, and those that no finding says anything of.
+    pub sockets: Vec<Owned>,
+    /// Who answered: where each listens.
+    pub asked: Vec<String>,
+    /// Why others did not.
+    pub unasked: Vec<String>,
+}
+
+/// The sockets that the auditor has seen that is named, or all that run: of the latest findings, and those that were contained and closed.
 ///
 /// # Errors
 ///
-/// Why the one that is named gives no answer. Of the others, one that ends or begins meanwhile has seen nothing.
-pub(super) fn seen_by_auditors(asked: &Asked, original: &Original) -> Result<Vec<Owned>> {
+/// Why the one that is named gives no answer.
+pub(super) fn seen_by_auditors(asked: &Asked, original: &Original) -> Result<SeenByAuditors> {
     let clients = asked.all();
     if clients.is_empty() {
-        return Ok(Vec::new());
+        return Ok(SeenByAuditors::default());
     }
     run(async {
-        let mut all = Vec::new();
+        let mut all = SeenByAuditors::default();
         for mut client in clients {
             match seen_by(&mut client, original).await {
-                Ok(seen) => all.extend(seen),
-                Err(error) if asked.is_named() => return Err(error),
-                Err(error) => log::debug!("{}: {error:#}", client.path().display()),
+                Ok(seen) => {
+                    all.sockets.extend(seen);
+                    all.asked.push(visible_path(client.path()).to_string());
+                }
+                Err(error) if asked.is_named() => return Err(error.into()),
+                // It ended meanwhile.
+                Err(ClientError::NotThere(_)) => {}
+                Err(error) => all.unasked.push(error.to_string()),
             }
         }
         Ok(all)
     })
 }
 
-async fn seen_by(client: &mut Client, original: &Original) -> Result<Vec<Owned>> {
+async fn seen_by(client: &mut Client, original: &Original) -> Result<Vec<Owned>, ClientError> {
+    let mut all = of_findings(client, original).await?;
+    let filter = ClosedFilter {
+        netns: original.netns.name.clone(),
+    };
+    let closed = timeout(PATIENCE, client.closed(&filter)).await;
+    let closed = closed.map_err(|_| ClientError::Silent(client.path().to_owned()))??;
+    let closed = closed.sockets.into_iter();
+    let closed = closed.filter_map(|line| Closed::of_line(line, &original.network.links));
+    all.extend(closed.map(Closed::owned));
+    Ok(all)
+}
+
+async fn of_findings(client: &mut Client, original: &Original) -> Result<Vec<Owned>, ClientError> {
     let mut filter = FindingsFilter {
         netns: Some(globset::escape(&original.netns.name)),
         limit: Some(PAGE),

@@ -49,7 +49,7 @@ fn by_cause(finding: &Finding, row: &Row, cause: &CauseKind) -> Option<Vec<Remed
         }
         CauseKind::PacketSocket => Remedy::SetLinkIndex(home()),
         CauseKind::LinkDown { link, is_near } => {
-            let lost = Lost::Down { is_near: *is_near };
+            let lost = lost_down(finding, link, *is_near);
             return Some(restored(finding, row, link, lost));
         }
         CauseKind::NoCarrier(link) => return Some(restored(finding, row, link, Lost::Carrier)),
@@ -105,7 +105,7 @@ fn by_cause(finding: &Finding, row: &Row, cause: &CauseKind) -> Option<Vec<Remed
             };
             let lost = finding.causes.iter().find_map(|cause| match &cause.kind {
                 CauseKind::LinkDown { link, is_near } if is_hop(link) => {
-                    Some((link, Lost::Down { is_near: *is_near }))
+                    Some((link, lost_down(finding, link, *is_near)))
                 }
                 CauseKind::NoCarrier(link) if is_hop(link) => Some((link, Lost::Carrier)),
                 _ => None,
@@ -159,6 +159,14 @@ fn by_cause(finding: &Finding, row: &Row, cause: &CauseKind) -> Option<Vec<Remed
     Some(vec![one])
 }
 
+/// Why a link carries nothing that was set down.
+fn lost_down(finding: &Finding, link: &str, is_near: bool) -> Lost {
+    let is_ipv6 = destination_address(finding).is_some_and(|to| to.is_ipv6());
+    let mut ways = finding.ways.home.iter();
+    let is_bare = is_ipv6 && ways.any(|way| &*way.interface == link && way.source.is_none());
+    Lost::Down { is_near, is_bare }
+}
+
 /// A link that should have carried it must come back; a pinned socket would not have left. Where the link has but one of the next hops of
 /// the route that was taken, the others would have their part of what goes there still; and a destination beyond a link that was down has
 /// lost its route.
@@ -181,7 +189,7 @@ fn restored(finding: &Finding, row: &Row, link: &str, lost: Lost) -> Vec<Remedy>
     let routes = routes::route_of_one_hop(finding, row, link).into_iter();
     let routes: Vec<Remedy> = routes.filter_map(routed).collect();
     match (&routes[..], lost) {
-        ([], Lost::Down { is_near: false }) if !facts::demands_device(finding, row) => {
+        ([], Lost::Down { is_near: false, .. }) if !facts::demands_device(finding, row) => {
             let to = destination_address(finding).map(Into::into);
             let home = Home::of(&link.into());
             let route = instead_of(None, to.into_iter().collect(), home, None);

@@ -19,6 +19,8 @@ pub struct Route {
     pub prefix: IpNet,
     /// The type of service of the packets that it is for; zero where it is for all.
     pub tos: u8,
+    /// The sources of the packets that it is for; none where it is for all.
+    pub from: Option<IpNet>,
     /// The gateway; `None` where the destination is on the link.
     pub via: Option<IpAddr>,
     /// The gateway is on the link, whatever the link's networks are (`onlink`).
@@ -37,7 +39,7 @@ pub struct Route {
     pub metric: u32,
     /// The rule that led to the table, as `rule 100 (fwmark 0x7)`, where it is none of the three that every system has.
     pub rule: Option<String>,
-    /// The rule's place among the rules.
+    /// The priority before which another rule comes first: the rule's, or that of one that jumped to it.
     pub priority: Option<u32>,
     /// The rule takes packets for a mark that they have.
     pub by_mark: bool,
@@ -75,6 +77,7 @@ impl Route {
             kind: (route.kind != RouteType::Unicast).then(|| kind_name(route.kind)),
             prefix: route.prefix,
             tos: route.tos,
+            from: route.from,
             via: route.gateway,
             is_onlink: route.is_onlink,
             device: route.output.map(name),
@@ -95,7 +98,7 @@ impl Route {
         let rule = choice.rule.as_ref().filter(|rule| !rule.is_everywhere());
         Self {
             rule: rule.map(ToString::to_string),
-            priority: rule.map(|rule| rule.priority),
+            priority: rule.and(choice.place),
             by_mark: rule.is_some_and(|rule| rule.selector.wants_mark()),
             ..Self::of(&choice.route, links)
         }
@@ -112,12 +115,17 @@ impl Route {
         self.hops.iter().find(is_it).filter(|_| self.hops.len() > 1)
     }
 
+    /// What it asks for beside the destination, as `ip route` takes it.
+    pub fn selects(&self) -> String {
+        selects(self.from, self.tos)
+    }
+
     /// `route 0.0.0.0/0 via 192.0.2.2 dev eth1 in table main`.
     fn alone(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(kind) = self.kind {
             write!(f, "{kind} ")?;
         }
-        write!(f, "route {}{}", self.prefix, of_tos(self.tos))?;
+        write!(f, "route {}{}", self.prefix, self.selects())?;
         if let Some(via) = &self.via {
             write!(f, " via {via}")?;
         }
@@ -137,8 +145,8 @@ impl Route {
             write!(f, "{kind} ")?;
         }
         match self.prefix.prefix_len() {
-            0 => write!(f, "default route{}", of_tos(self.tos))?,
-            _ => write!(f, "route {}{}", self.prefix, of_tos(self.tos))?,
+            0 => write!(f, "default route{}", self.selects())?,
+            _ => write!(f, "route {}{}", self.prefix, self.selects())?,
         }
         if let Some(via) = &self.via {
             write!(f, " via {via}")?;
@@ -171,12 +179,13 @@ pub(in crate::findings) const fn show_groups(is_ipv6: bool) -> &'static str {
     if is_ipv6 { "ip -6 mroute" } else { "ip mroute" }
 }
 
-/// ` tos 0x10`, of a route that is for such packets alone.
-pub(in crate::findings) fn of_tos(tos: u8) -> String {
-    match tos {
-        0 => String::new(),
-        tos => format!(" tos {tos:#04x}"),
+/// ` from fd00::/64`, ` tos 0x10`, of a route that is for such packets alone.
+pub(in crate::findings) fn selects(from: Option<IpNet>, tos: u8) -> String {
+    let mut text = from.map_or_else(String::new, |from| format!(" from {from}"));
+    if tos != 0 {
+        text.push_str(&format!(" tos {tos:#04x}"));
     }
+    text
 }
 
 #[cfg(test)]
@@ -194,6 +203,7 @@ mod tests {
         routes::Route {
             prefix: "0.0.0.0/0".parse().expect("a prefix"),
             tos: 0,
+            from: None,
             gateway: Some([192, 0, 2, 2].into()),
             is_onlink: false,
             output: Some(IfIndex(3)),
@@ -286,6 +296,7 @@ mod tests {
         let mut choice = Choice {
             route,
             rule: Some(rule),
+            place: Some(100),
             source: None,
         };
         assert_eq!(

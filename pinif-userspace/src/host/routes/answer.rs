@@ -23,6 +23,8 @@ pub struct Route {
     pub prefix: IpNet,
     /// The type of service of the packets that it is for (`tos` of `ip route`); zero where it is for all. IPv6 has none.
     pub tos: u8,
+    /// The sources of the packets that it is for (`from` of `ip -6 route`); none where it is for all. IPv4 has none.
+    pub from: Option<IpNet>,
     /// The router that it leads to; none where the destination is on the link.
     pub gateway: Option<IpAddr>,
     /// The router is on the link, whatever the link's networks are (`onlink`).
@@ -79,6 +81,7 @@ impl Route {
         Self {
             prefix: IpNet::new_assert(any, 0),
             tos: 0,
+            from: None,
             gateway: None,
             is_onlink: false,
             output: None,
@@ -97,6 +100,7 @@ impl Route {
     pub(super) fn read(message: &RouteMessage, numbering: Numbering) -> Self {
         let RouteHeader {
             destination_prefix_length,
+            source_prefix_length,
             table,
             protocol,
             kind,
@@ -119,6 +123,11 @@ impl Route {
                     let length = destination_prefix_length.min(route.prefix.max_prefix_len());
                     route.prefix = ip(address)
                         .map_or(route.prefix, |address| IpNet::new_assert(address, length));
+                }
+                RouteAttribute::Source(address) => {
+                    let from = ip(address).filter(IpAddr::is_ipv6);
+                    route.from =
+                        from.and_then(|address| IpNet::new(address, source_prefix_length).ok());
                 }
                 RouteAttribute::Oif(index) => {
                     route.output = numbering.stands_for(IfIndex(*index));

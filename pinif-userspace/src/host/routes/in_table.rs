@@ -98,7 +98,8 @@ fn is_followed(message: &RouteMessage, asked: u8) -> bool {
 /// the smaller metric, then the one that the kernel lists first.
 fn better(best: &mut Option<Route>, mut route: Route, table: u32, to: IpAddr) {
     route.take_kind_of_entry();
-    if route.table != table || !route.prefix.contains(&to) {
+    // One for some sources alone is not for the destination as such.
+    if route.table != table || !route.prefix.contains(&to) || route.from.is_some() {
         return;
     }
     let rank = |route: &Route| {

@@ -27,6 +27,16 @@ pub struct Flow<'a> {
     vrf: Option<IfIndex>,
 }
 
+/// The rule that sent a packet to its table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Chosen<'a> {
+    /// The rule.
+    pub rule: &'a Rule,
+    /// The priority that another rule would have to come before, to be asked about the packet first: the rule's own, or that of the
+    /// first one that jumped to it, over all that is between.
+    pub place: u32,
+}
+
 /// Whether a selector takes a packet: certain or not.
 type Taken = Option<bool>;
 
@@ -147,8 +157,9 @@ fn within(network: Option<IpNet>, address: Option<IpAddr>) -> bool {
 impl Rules {
     /// The rules that take a packet, or may, in the order in which the kernel asks them (`fib_rules_lookup`); each with whether it is
     /// certain. One that jumps for certain is followed, and not among them.
-    fn taking<'a>(&'a self, flow: &Flow<'_>) -> impl Iterator<Item = (&'a Rule, bool)> {
+    fn taking<'a>(&'a self, flow: &Flow<'_>) -> impl Iterator<Item = (Chosen<'a>, bool)> {
         let mut at = 0;
+        let mut jumped = None;
         std::iter::from_fn(move || {
             while let Some(rule) = self.0.get(at) {
                 at += 1;
@@ -161,9 +172,13 @@ impl Rules {
                             && self.0[at + ahead].priority == target
                         {
                             at += ahead;
+                            jumped = jumped.or(Some(rule.priority));
                         }
                     }
-                    _ => return Some((rule, taken == Some(true))),
+                    _ => {
+                        let place = jumped.unwrap_or(rule.priority);
+                        return Some((Chosen { rule, place }, taken == Some(true)));
+                    }
                 }
             }
             None
@@ -179,27 +194,27 @@ impl Rules {
         flow: &Flow<'_>,
         route: &Route,
         group: &mut dyn FnMut(IfIndex) -> Option<u32>,
-    ) -> Option<&Rule> {
-        let mut candidates: Vec<&Rule> = Vec::new();
-        for (rule, is_certain) in self.taking(flow) {
-            match rule.action {
+    ) -> Option<Chosen<'_>> {
+        let mut candidates: Vec<Chosen<'_>> = Vec::new();
+        for (chosen, is_certain) in self.taking(flow) {
+            match chosen.rule.action {
                 // One that may or may not jump leaves more than one way.
                 Action::Goto(_) => return None,
-                Action::Table { .. } => match rule.leads_to(flow, route, group) {
+                Action::Table { .. } => match chosen.rule.leads_to(flow, route, group) {
                     Some(false) => {}
                     Some(true) if is_certain => {
-                        candidates.push(rule);
+                        candidates.push(chosen);
                         break;
                     }
-                    Some(true) | None => candidates.push(rule),
+                    Some(true) | None => candidates.push(chosen),
                 },
                 Action::Nop => {}
                 // The packet was routed all the same, so these did not take it.
                 Action::Blackhole | Action::Unreachable | Action::Prohibit | Action::Other(_) => {}
             }
         }
-        match candidates[..] {
-            [only] => Some(only),
+        match &candidates[..] {
+            [_] => candidates.pop(),
             _ => None,
         }
     }
@@ -213,8 +228,9 @@ impl Rules {
         &self,
         flow: &Flow<'_>,
         in_table: impl Fn(u32) -> Result<Option<Route>, E>,
-    ) -> Option<(&Rule, Route)> {
-        for (rule, is_certain) in self.taking(flow) {
+    ) -> Option<(Chosen<'_>, Route)> {
+        for (chosen, is_certain) in self.taking(flow) {
+            let rule = chosen.rule;
             match rule.action {
                 Action::Table { .. } if is_certain => {}
                 Action::Nop => continue,
@@ -227,7 +243,7 @@ impl Rules {
             match route.kind {
                 _ if !is_followed => {}
                 RouteType::Throw => {}
-                RouteType::Unicast | RouteType::Local => return Some((rule, route)),
+                RouteType::Unicast | RouteType::Local => return Some((chosen, route)),
                 _ => return None,
             }
         }

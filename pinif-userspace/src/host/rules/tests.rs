@@ -250,6 +250,7 @@ fn route_in(table: u32, prefix: &str) -> Route {
     Route {
         prefix: prefix.parse().expect("a prefix"),
         tos: 0,
+        from: None,
         gateway: None,
         is_onlink: false,
         output: Some(ETH1),
@@ -267,7 +268,8 @@ fn route_in(table: u32, prefix: &str) -> Route {
 fn chosen(rules: &Rules, query: &RouteQuery, route: &Route) -> Option<Rule> {
     let links = links();
     let flow = Flow::of(query, &links);
-    rules.chosen(&flow, route, &mut |_| Some(0)).cloned()
+    let chosen = rules.chosen(&flow, route, &mut |_| Some(0));
+    chosen.map(|chosen| chosen.rule.clone())
 }
 
 proptest! {

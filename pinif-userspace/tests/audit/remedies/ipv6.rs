@@ -175,3 +175,32 @@ fn what_is_forwarded_is_translated_to_the_right_address() {
     }
     .is_fixed();
 }
+
+/// A route is for some sources alone: one for all, in its place, would leave the packet to it.
+#[test]
+fn a_route_for_some_sources_is_replaced_by_one_for_the_same() {
+    fn make(bench: &Bench) {
+        bench.run("ip", "-6 route add fd09::/32 via fd00::2 dev fab0");
+        bench.run(
+            "ip",
+            "-6 route add fd09::/48 from 2001:db8::/64 via 2001:db8::2 dev eth1",
+        );
+        peer_has(bench, "fd09::7/128");
+    }
+    Mistake {
+        cause: "=route fd09::/48 from 2001:db8::/64 via 2001:db8::2 dev eth1 in table main",
+        policy: Some(CONTROL_PLANE),
+        make,
+        remedies: vec![operator(
+            "give fd09::/48 a route via fab0, and translate the source 2001:db8::1 there to an address of fab0 (`ip -6 route replace \
+             fd09::/48 from 2001:db8::/64 via fd00::2 dev fab0; nft ",
+            Then::Peer,
+        )],
+        ..Mistake::of(
+            "policy-escape",
+            "30 v6-source-route",
+            "udp --bind 2001:db8::1 --to [fd09::7]:7009 --count 10",
+        )
+    }
+    .is_fixed();
+}

@@ -12,6 +12,7 @@ mod groups;
 mod ipv6;
 mod kernel;
 mod link_local;
+mod link_types;
 mod links;
 mod many;
 mod multipath;

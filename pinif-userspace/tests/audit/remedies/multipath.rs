@@ -1,6 +1,6 @@
 //! Remedies of routes with several next hops, of which one leads where the traffic belongs.
 
-use crate::bench::carry::{Mistake, Then, on_card, operator};
+use crate::bench::carry::{From, Mistake, Then, on_card, operator};
 use crate::bench::{Bench, CONTROL_PLANE, Events, Need, scenario, wait_until};
 
 const ROUTE: &str =
@@ -26,6 +26,72 @@ fn of_a_next_hop_whose_link_is_down_the_route_is_changed_as_well() {
             Then::Peer,
         )],
         ..Mistake::of("policy-escape", "30 multipath-down", SENDS)
+    }
+    .is_fixed();
+}
+
+/// The kernel removes the addresses of IPv6 with the link, and nobody knows them then.
+#[test]
+fn of_a_next_hop_of_ipv6_whose_link_is_down_its_address_comes_first() {
+    fn make(bench: &Bench) {
+        bench.run(
+            "ip",
+            "-6 route add fd09::/32 nexthop via fd00::2 dev fab0 nexthop via 2001:db8::2 dev eth1",
+        );
+        bench.card().set_down("fab0").expect("fab0 goes down");
+    }
+    Mistake {
+        cause: "=link fab0 is down; route fd09::/32 via 2001:db8::2 dev eth1 in table main, one of its 2 next hops",
+        policy: Some(CONTROL_PLANE),
+        make,
+        remedies: vec![operator(
+            "bring fab0 up, give it its address of IPv6 again, which the kernel removed when it went down, and give fd09::/32 a route via fab0",
+            Then::Words,
+        )],
+        ..Mistake::of(
+            "policy-escape",
+            "30 multipath-down-v6",
+            "udp --to [fd09::7]:7009 --count 10",
+        )
+    }
+    .is_fixed();
+}
+
+/// The same of what the card forwards: it goes back by the link that it came by.
+#[test]
+fn of_a_next_hop_whose_link_is_down_what_is_forwarded_is_led_home() {
+    fn make(bench: &Bench) {
+        bench.let_forward();
+        // The kernel would send a redirect to whoever is sent back.
+        for link in ["all", "eth1"] {
+            let setting = format!("ipv4/conf/{link}/send_redirects");
+            bench.card().set_sysctl(&setting, "0").expect("a setting");
+        }
+        bench.run("ip", ROUTE);
+        super::peer_has(bench, "10.9.0.7/32");
+        bench.card().set_down("fab0").expect("fab0 goes down");
+    }
+    Mistake {
+        cause: "=forwarded from eth1; link fab0 is down; route 10.9.0.0/16 via 192.0.2.2 dev eth1 in table main, one of its 2 next hops",
+        policy: Some(CONTROL_PLANE),
+        make,
+        meanwhile: |bench| bench.knows("fab0", "10.0.0.2"),
+        from: From::Outside,
+        remedies: vec![
+            operator(
+                "bring fab0 up, and give 10.9.0.0/16 a route via fab0 (`ip link set fab0 up; ip route replace 10.9.0.0/16 via 10.0.0.2 dev fab0`)",
+                Then::Peer,
+            ),
+            operator(
+                "drop it in the forward chain when it would leave via eth1 (`nft ",
+                Then::Nowhere,
+            ),
+        ],
+        ..Mistake::of(
+            "policy-escape",
+            "30 multipath-down-forwarded",
+            "udp --to 10.9.0.7:7009 --count 10",
+        )
     }
     .is_fixed();
 }

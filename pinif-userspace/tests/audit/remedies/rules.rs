@@ -30,6 +30,7 @@ fn a_rule_by_mark_is_corrected() {
     .is_fixed();
 }
 
+/// Another rule jumps to it: what is to be asked first comes before that one.
 #[test]
 fn a_rule_of_ipv6_is_corrected() {
     fn make(bench: &Bench) {
@@ -37,10 +38,11 @@ fn a_rule_of_ipv6_is_corrected() {
             "ip",
             "-6 route add default via 2001:db8::2 dev eth1 table 100",
         );
-        bench.run("ip", "-6 rule add pref 100 to fd00::/8 lookup 100");
+        bench.run("ip", "-6 rule add pref 200 lookup 100");
+        bench.run("ip", "-6 rule add pref 100 to fd00::/8 goto 200");
     }
     Mistake {
-        cause: "rule 100 (to fd00::/8) sent it to table 100, whose default route via 2001:db8::2 leaves via eth1",
+        cause: "rule 200 (from all) sent it to table 100, whose default route via 2001:db8::2 leaves via eth1",
         make,
         remedies: vec![
             operator(
@@ -48,7 +50,7 @@ fn a_rule_of_ipv6_is_corrected() {
                 Then::Peer,
             ),
             operator(
-                "keep fd00::2 out of rule 100 (to fd00::/8) (`ip -6 rule add pref 99 to fd00::2 lookup main`)",
+                "keep fd00::2 out of rule 200 (from all) (`ip -6 rule add pref 99 to fd00::2 lookup main`)",
                 Then::Peer,
             ),
             operator("start the program by pinif run", Then::Peer),

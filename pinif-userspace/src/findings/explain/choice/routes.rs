@@ -47,7 +47,9 @@ pub(in crate::findings) fn route_home(finding: &Finding, row: &Row) -> Vec<Remed
     };
     let is_foreign = keeps_source_on_route(finding, &way);
     let Destinations { to, and, beside } = destinations(finding, row, taken, &way, is_foreign);
-    let out = taken.and_then(|route| {
+    // Nothing comes before the first.
+    let later = taken.filter(|route| route.priority != Some(0));
+    let out = later.and_then(|route| {
         Some(Remedy::OutOfRule(OutOfRule {
             to: to.clone(),
             and: and.clone(),
@@ -207,8 +209,19 @@ fn destinations(
 fn add(all: &mut Vec<NewRoute>, route: NewRoute) {
     let is_host = |to: &IpNet| to.prefix_len() == to.max_prefix_len();
     let is_alike = |other: &&mut NewRoute| {
-        let is_by_same = (&other.way, &other.table, other.metric, other.tos)
-            == (&route.way, &route.table, route.metric, route.tos);
+        let is_by_same = (
+            &other.way,
+            &other.table,
+            other.metric,
+            other.tos,
+            other.from,
+        ) == (
+            &route.way,
+            &route.table,
+            route.metric,
+            route.tos,
+            route.from,
+        );
         is_by_same && other.to.iter().chain(&route.to).all(is_host)
     };
     if all.contains(&route) {
@@ -263,6 +276,7 @@ pub(in crate::findings) fn instead_of(
     NewRoute {
         table: of_groups.or_else(|| taken.and_then(table_of)),
         tos: taken.map_or(0, |taken| tos_of(taken, &to)),
+        from: taken.and_then(|taken| taken.from.filter(|_| to == [taken.prefix])),
         metric: taken.and_then(|taken| metric_of(taken, &to)),
         to,
         home,

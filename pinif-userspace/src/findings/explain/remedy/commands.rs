@@ -12,7 +12,7 @@ use crate::{
             keep_out::of_interface,
             nft::{TABLE, line as nft, name as quoted},
             phrases::{options, shown},
-            route::of_tos,
+            route::selects,
         },
         ways::Reach,
     },
@@ -109,7 +109,7 @@ impl Remedy {
             )],
             Self::Restore {
                 link,
-                lost: Lost::Down { .. },
+                lost: Lost::Down { is_bare: false, .. },
                 then,
             } => {
                 let up = format!("ip link set {} up", word(link));
@@ -234,7 +234,7 @@ impl NewRoute {
             "{} route replace {}{}",
             ip(to),
             shown(network),
-            of_tos(self.tos)
+            selects(self.from, self.tos)
         );
         match way.reach {
             Reach::Nowhere => return None,
@@ -272,7 +272,7 @@ impl Route {
             "{} route replace {}{}",
             ip(source),
             self.prefix,
-            of_tos(self.tos)
+            self.selects()
         );
         if let Some(via) = self.via {
             line.push_str(&format!(" via {}{via}", family(via, source)));
@@ -291,8 +291,8 @@ impl Route {
 
 impl OutOfRule {
     fn commands(&self) -> Vec<String> {
-        let before = self.priority.and_then(|priority| priority.checked_sub(1));
-        let Some(before) = before.filter(|&before| before > 0) else {
+        // Of those with the same priority, the one that was there first is asked first (`fib_nl_newrule`): that for `local`, mostly, which has 0.
+        let Some(before) = self.priority.and_then(|priority| priority.checked_sub(1)) else {
             return Vec::new();
         };
         let line = |to: &IpNet| {

@@ -254,6 +254,8 @@ pub enum Lost {
     Down {
         /// The route to the destination comes back with it.
         is_near: bool,
+        /// It has none of the addresses of IPv6 left that a packet there would want (`addrconf_ifdown`; they stay with `keep_addr_on_down`).
+        is_bare: bool,
     },
     /// It is up, and has no carrier: no command here gives it one.
     Carrier,
@@ -287,6 +289,8 @@ pub struct NewRoute {
     pub table: Option<(String, u32)>,
     /// The type of service of the route that it takes the place of; zero where that is for all packets.
     pub tos: u8,
+    /// The sources that this route is for; none where it is for all.
+    pub from: Option<IpNet>,
     /// The metric of the route that it takes the place of.
     pub metric: Option<u32>,
     /// The routes that other destinations of the finding lack, which another route led out.

@@ -286,7 +286,11 @@ impl fmt::Display for Order<'_> {
             ),
             Remedy::Restore { link, lost, then } => {
                 match lost {
-                    Lost::Down { .. } => write!(f, "bring {link} up")?,
+                    Lost::Down { is_bare: false, .. } => write!(f, "bring {link} up")?,
+                    Lost::Down { is_bare: true, .. } => write!(
+                        f,
+                        "bring {link} up, give it its address of IPv6 again, which the kernel removed when it went down"
+                    )?,
                     Lost::Carrier => write!(
                         f,
                         "give {link} a carrier (its cable, the other end, or the interface below it)"

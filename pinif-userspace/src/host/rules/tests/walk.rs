@@ -57,7 +57,8 @@ fn suppressed_routes_and_jumps() {
         let links = links();
         let query = query();
         let flow = Flow::of(&query, &links);
-        rules.chosen(&flow, &default, &mut |_| group).cloned()
+        let chosen = rules.chosen(&flow, &default, &mut |_| group);
+        chosen.map(|chosen| chosen.rule.clone())
     };
     assert_eq!(by_group(Some(0)), Some(grouped));
     assert_eq!(by_group(Some(5)), Some(main.clone()));
@@ -171,11 +172,21 @@ proptest! {
             ..RouteQuery::to([10, 0, 0, 2].into())
         };
         let tables: Vec<_> = (1..).zip(lengths).collect();
-        let all = Rules(rules.clone());
+        let asked = Rules(rules.clone());
         if let Some((place, table, length)) = walk(&rules, &query, &tables) {
             let prefix = IpNet::new([10, 0, 0, 2].into(), length).expect("a length").trunc();
             let route = route_in(table, &prefix.to_string());
-            prop_assert_eq!(chosen(&all, &query, &route), Some(rules[place].clone()));
+            let links = links();
+            let flow = Flow::of(&query, &links);
+            let chosen = asked.chosen(&flow, &route, &mut |_| Some(0)).expect("one is certain");
+            prop_assert_eq!(chosen.rule, &rules[place]);
+            // One before its place is asked first, also where the packet jumped over what is between.
+            let first = rules.iter().position(|rule| rule.priority >= chosen.place);
+            let mut with = rules.clone();
+            with.insert(first.expect("it is there"), rule(chosen.place, all(), 9));
+            let mut nine = tables.clone();
+            nine.push((9, vec![0]));
+            prop_assert_eq!(walk(&with, &query, &nine).map(|(_, table, _)| table), Some(9));
         }
     }
 }
