@@ -3,6 +3,7 @@
 mod accept;
 #[path = "../bench/mod.rs"]
 mod bench;
+mod capture;
 mod clsact;
 mod confined;
 mod control;

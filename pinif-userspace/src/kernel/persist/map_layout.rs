@@ -54,9 +54,9 @@ pub(super) fn text(object: &[u8]) -> Result<String> {
 }
 
 /// Whether a map stays, by its name. What is in the object's own sections is a build's; the ring of debug messages, what wakes who
-/// sleeps, and what is learned, are of the one who reads them.
+/// sleeps, and what is learned or captured, are of the one who reads them.
 pub(super) fn lasts(map: &str) -> bool {
-    const OF_READERS: [&str; 7] = [
+    const OF_READERS: [&str; 8] = [
         "AYA_LOGS",
         "ASLEEP",
         "WAKES",
@@ -64,6 +64,7 @@ pub(super) fn lasts(map: &str) -> bool {
         "LEARNED_SOCKETS",
         "LEARNERS",
         "LEARNING",
+        "CAPTURES",
     ];
     !map.starts_with('.') && !OF_READERS.contains(&map)
 }
