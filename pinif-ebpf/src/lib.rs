@@ -7,6 +7,7 @@
 pub mod arrival;
 pub mod bypass;
 pub mod capacity;
+pub mod capture;
 pub mod enforce;
 pub mod groups;
 pub mod heard;

@@ -20,11 +20,13 @@ pub enum Loss {
     RoomsFull = 6,
     /// The table of what an auditor learns is full: nothing is learned of packets of a new kind.
     LearnedFull = 7,
+    /// The ring buffer of captured packets was full: a packet of a finding is not in the file.
+    CapturesFull = 8,
 }
 
 impl Loss {
     /// All, in the order of their numbers.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Unparsed,
         Self::CellsFull,
         Self::FindingsFull,
@@ -33,6 +35,7 @@ impl Loss {
         Self::RecordsFull,
         Self::RoomsFull,
         Self::LearnedFull,
+        Self::CapturesFull,
     ];
 
     /// The name that the summary, the metrics and the documentation use.
@@ -46,11 +49,12 @@ impl Loss {
             Self::RecordsFull => "records-full",
             Self::RoomsFull => "rooms-full",
             Self::LearnedFull => "learned-full",
+            Self::CapturesFull => "captures-full",
         }
     }
 
     /// Whether counts may be incomplete after it (exit status 3). A late finding, an unknown process and
-    /// what is not learned lose no count.
+    /// what is not learned or captured lose no count.
     pub const fn loses_counts(self) -> bool {
         match self {
             Self::Unparsed
@@ -58,7 +62,9 @@ impl Loss {
             | Self::FindingsFull
             | Self::EndpointsFull
             | Self::RoomsFull => true,
-            Self::SightingsFull | Self::RecordsFull | Self::LearnedFull => false,
+            Self::SightingsFull | Self::RecordsFull | Self::LearnedFull | Self::CapturesFull => {
+                false
+            }
         }
     }
 }

@@ -44,8 +44,8 @@ pub struct Samples {
     pub lists: [[Sample; MOST]; 3],
     /// Not zero: there were more. By [`Of`].
     pub more: [u32; 3],
-    /// Zero.
-    pub _pad: u32,
+    /// How many of its packets were captured, and in which run ([`crate::capture::Progress`]).
+    pub captured: u32,
 }
 
 /// A process.

@@ -3,6 +3,7 @@
 // They panic where the stream is closed or full: `text::streams` and the sinks do not.
 #![warn(clippy::print_stdout, clippy::print_stderr)]
 
+mod capture;
 pub mod cli;
 mod collector;
 pub mod commands;

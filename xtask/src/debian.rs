@@ -1,6 +1,7 @@
 //! Debian's packages: what is missing is installed, nothing else is touched.
 
 pub mod apt;
+pub mod libraries;
 mod sources;
 
 use std::process::Command;

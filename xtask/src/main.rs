@@ -25,6 +25,7 @@ mod tally;
 mod target;
 mod test;
 mod toolchain;
+mod tshark;
 mod victoria;
 mod vm;
 mod web;

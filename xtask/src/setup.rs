@@ -11,7 +11,7 @@ use crate::{
     process::{output, run as run_command, say, which},
     prometheus, rotel,
     toolchain::{self, Toolchain},
-    victoria, vm,
+    tshark, victoria, vm,
     workspace::Workspace,
 };
 
@@ -53,6 +53,7 @@ pub fn run(workspace: &Workspace) -> Result<ExitCode> {
     missing.extend(ensure_nextest(workspace).err());
     missing.extend(prometheus::ensure(workspace).err());
     missing.extend(rotel::ensure(workspace).err());
+    missing.extend(tshark::ensure(workspace).err());
     missing.extend(victoria::ensure(workspace).err());
     let machines = vm::Supply::bring(workspace, &vm::Line::ALL);
     let arm64 = vm::arm64::Supply::bring(workspace);

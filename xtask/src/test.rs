@@ -21,7 +21,7 @@ use crate::{
     tally::{self, Totals},
     target,
     toolchain::Version,
-    victoria, vm,
+    tshark, victoria, vm,
     workspace::Workspace,
 };
 
@@ -70,6 +70,9 @@ pub fn run(workspace: &Workspace, args: &Args) -> Result<ExitCode> {
     }
     if let Some(Err(error)) = is_whole.then(|| victoria::ensure(workspace)) {
         say(format_args!("VictoriaMetrics: {error:#}"));
+    }
+    if let Some(Err(error)) = is_whole.then(|| tshark::ensure(workspace)) {
+        say(format_args!("tshark: {error:#}"));
     }
     report.add_work("tools and kernels", began.elapsed());
 
@@ -139,6 +142,7 @@ fn count_this_kernel(workspace: &Workspace, args: &Args, report: &mut Report) ->
         .env(DIRECTORY_VARIABLE, &directory)
         .env(prometheus::VARIABLE, prometheus::directory(workspace))
         .env(rotel::VARIABLE, rotel::program(workspace))
+        .env(tshark::VARIABLE, tshark::directory(workspace))
         .env(victoria::VARIABLE, victoria::directory(workspace));
     run_as_root(&mut nextest, workspace)?;
     let (tally, status) = count_nextest(&mut nextest)?;

@@ -13,6 +13,7 @@ use pinif_ebpf::{
 };
 
 use crate::{
+    capture::pinif_capture,
     identity::{decision, describe, write_identity},
     kernel::{
         devices,
@@ -25,7 +26,7 @@ use crate::{
     recheck::pinif_recheck,
     reread, sender,
     state::{
-        findings, heard, policy, records,
+        captures, findings, heard, policy, records,
         scratch::{self, Scratch},
     },
     tunnel::Layer,
@@ -81,6 +82,9 @@ pub fn conclude(skb: Skb, outcome: u64) -> bool {
     if outcome & u64::from(FOUND) != 0 {
         pinif_identify(context);
         findings::record!(context, pinif_grow, pinif_enter, pinif_count_sample);
+        if captures::is_on() {
+            pinif_capture(context);
+        }
     }
     outcome & u64::from(DROPPED) != 0
 }

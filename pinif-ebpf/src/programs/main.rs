@@ -4,6 +4,8 @@
 #[cfg(target_arch = "bpf")]
 mod arrival_world;
 #[cfg(target_arch = "bpf")]
+mod capture;
+#[cfg(target_arch = "bpf")]
 mod enforce;
 #[cfg(target_arch = "bpf")]
 mod hooks;

@@ -11,7 +11,7 @@ use globset::GlobMatcher;
 use pinif_ebpf::{bypass::Bypass, key::NetNsCookie, sighting::SightingRecord};
 
 use super::{
-    accepting::Accepting, attachments::Attachments, connections::Connections,
+    accepting::Accepting, attachments::Attachments, capturing::Capturing, connections::Connections,
     deliveries::Deliveries, enforcement::Enforcement, following::Following, foreseer::Foreseer,
     foresight::Foresight, gaps::Gaps, host_view::HostView, integrity::Integrity, key::Key,
     learning::Learning, ledger::Ledger, losses::Losses, names::Names, netlink_events::Followed,
@@ -154,6 +154,8 @@ pub(super) struct Audit {
     pub(super) foreseer: Foreseer,
     /// What is learned of what is sent by whom, where it is.
     pub(super) learning: Option<Learning>,
+    /// What is captured of findings, where anything is.
+    pub(super) capturing: Option<Capturing>,
     /// What findings share.
     pub(super) shared: Shared,
 }

@@ -8,6 +8,8 @@ mod answer;
 mod attachments;
 mod audit;
 mod beginning;
+mod captured;
+mod capturing;
 mod check;
 mod connections;
 mod counted;

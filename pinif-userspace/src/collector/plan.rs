@@ -9,6 +9,7 @@ use tokio::sync::oneshot;
 
 use super::{enforcement::Enforce, fail_on::FailOn};
 use crate::{
+    capture::Capture,
     findings::{listed::Page, query::Query},
     foresee::closed::Distinct,
     host::{identity::Identity, namespaces::Wanted, netns::NetNs},
@@ -51,6 +52,8 @@ pub struct Plan {
     pub replies: bool,
     /// Whether it is learned what is sent by whom.
     pub learn: bool,
+    /// What is to be captured of each finding, where anything is.
+    pub capture: Option<Capture>,
     /// How many sockets there is room for; as many as fit the machine where nothing is said.
     pub max_sockets: Option<u32>,
     /// How to attach.

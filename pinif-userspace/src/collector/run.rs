@@ -17,6 +17,7 @@ use tokio::sync::mpsc;
 
 use super::{
     audit::{Audit, When},
+    capturing::Capturing,
     enforcement,
     fail_on::exit_status,
     gaps,
@@ -106,6 +107,7 @@ impl Audit {
             let mut bypasses = Vec::new();
             let mut woken = Vec::new();
             let mut learners = Vec::new();
+            let mut captured = Vec::new();
             let resting = self.rate_limit.rests_until();
             let due = self.due(Instant::now()).chain(end).min();
             let mut is_idle = false;
@@ -125,6 +127,13 @@ impl Audit {
                     outcome.context("the ring buffer cannot be read")?;
                     self.waiting.add(seen);
                     self.report_waiting(changes)?;
+                }
+                outcome = Capturing::next(&mut self.capturing, |packet| captured.push(packet)) => {
+                    outcome.context("the ring buffer of captured packets cannot be read")?;
+                    // Of the interface, the name is known by then.
+                    self.drain_events(changes)?;
+                    self.on_captured(captured);
+                    is_idle = true;
                 }
                 Some((netns, event)) = changes.next() => self.on_netlink_event(netns, event)?,
                 outcome = self.following.arrivals.next(|arrival| arrivals.push(arrival)) => {
@@ -331,6 +340,7 @@ impl Audit {
         }
         let rest: Vec<_> = self.ledger.rest().collect();
         self.show_again(rest);
+        self.end_capturing();
         let losses = self.counters.losses()?;
         let matrix = self.totals.matrix(&self.counters.cells()?, &self.names);
         let foreseen = self.foresight.foreseen();

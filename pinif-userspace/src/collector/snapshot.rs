@@ -93,6 +93,7 @@ impl Audit {
             series: self.growing.series().clone(),
             fills: self.fills(cells.len()),
             matrix: graded(self.totals.matrix(&cells, &self.names), &self.ledger),
+            capture: self.capture_state(&losses),
             losses,
             findings: by_kind(&self.ledger),
             worst,

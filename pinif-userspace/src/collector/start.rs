@@ -14,6 +14,7 @@ use super::{
     accepting::Accepting,
     attachments::Attachments,
     audit::{Audit, Beginning},
+    capturing::Capturing,
     enforcement,
     following::Following,
     foreseer::Foreseer,
@@ -60,6 +61,7 @@ use crate::{
         counters::Counters,
         entry::Entries,
         learned::Learned,
+        load::Captures,
         logs,
         mode::Mode,
         persist::Persist,
@@ -96,6 +98,10 @@ impl Audit {
                 enforces: plan.enforce != Enforce::Never,
                 replies,
                 learns: plan.learn,
+                captures: plan.capture.as_ref().map(|capture| Captures {
+                    packets: capture.packets,
+                    bytes: capture.snap.taken(),
+                }),
                 hears_all: is_root(&plan.cgroup),
                 sockets: plan.max_sockets,
             },
@@ -120,6 +126,10 @@ impl Audit {
         if learned.is_some() {
             publisher.learn();
         }
+        let capturing = plan
+            .capture
+            .map(|capture| Capturing::start(&mut ebpf, capture, &hub))
+            .transpose()?;
         let counters = Counters::open(&mut ebpf)?;
         let learning = learned
             .map(|learned| Learning::begin(learned, persist.as_deref(), &counters))
@@ -219,6 +229,7 @@ impl Audit {
             foresight: Foresight::new(plan.foresee),
             foreseer: Foreseer::default(),
             learning,
+            capturing,
             shared: Shared {
                 boot: Some(plan.identity.boot.as_str().into()),
                 ..Shared::default()

@@ -31,6 +31,7 @@ use crate::{
 };
 
 mod args;
+mod capture;
 mod enforce;
 mod labels;
 mod logging;
@@ -100,6 +101,7 @@ pub fn run(args: AuditArgs) -> Result<ExitCode> {
         foresee: args.foresee,
         replies: args.replies,
         learn: args.learn,
+        capture: args.capture.open()?,
         max_sockets: args.max_sockets,
         attach,
         log_level: logging::level_of_programs(args.log_level),

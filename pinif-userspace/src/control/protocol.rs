@@ -95,6 +95,8 @@ pub struct Status {
     pub totals: Totals,
     /// What could not be counted or shown so far, by the place that lost it; empty when nothing was lost.
     pub uncounted: BTreeMap<String, u64>,
+    /// What is captured of findings (`--capture`); null where nothing is.
+    pub capture: Option<CaptureStatus>,
     /// How many findings there are of each severity, kind and state, the gravest first.
     pub findings: Vec<FindingCount>,
     /// The gravest findings, those with the most packets first; at most five.
@@ -120,6 +122,22 @@ pub enum CheckedBy {
     Event,
     /// A timer, every two seconds.
     Timer,
+}
+
+/// What is captured of findings.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct CaptureStatus {
+    /// The file.
+    pub file: PathBuf,
+    /// How many packets this run has written to it.
+    pub packets: u64,
+    /// How many bytes it has.
+    pub bytes: u64,
+    /// How many packets are not in it that should be: there was no room for them in the ring buffer (`captures-full` of `uncounted`), in the queue
+    /// before the file, or in the file.
+    pub not_captured: u64,
+    /// Why nothing is written to it any more; null where it is.
+    pub stopped: Option<String>,
 }
 
 /// What keeps an audit from seeing or counting all.

@@ -3,10 +3,11 @@
 use std::{borrow::Cow, sync::Arc, time::SystemTime};
 
 use super::protocol::{
-    AttachmentCheck, CheckedBy, EventLine, FindingCount, FindingsPage, Incomplete, InterfaceStatus,
-    MatrixNow, NoticeLine, PolicyNow, PolicySource, PolicyStatus, Reader, Status,
+    AttachmentCheck, CaptureStatus, CheckedBy, EventLine, FindingCount, FindingsPage, Incomplete,
+    InterfaceStatus, MatrixNow, NoticeLine, PolicyNow, PolicySource, PolicyStatus, Reader, Status,
 };
 use crate::{
+    capture::{CaptureState, Stop},
     findings::{
         finding::Finding,
         line::{Lost, Uncounted},
@@ -72,6 +73,7 @@ impl Status {
             uncounted: losses
                 .map(|(loss, lost)| (loss.name().to_owned(), *lost))
                 .collect(),
+            capture: snapshot.capture.as_ref().map(CaptureStatus::from),
             findings: findings
                 .map(|(&(severity, kind, state), &number)| FindingCount {
                     severity,
@@ -82,6 +84,22 @@ impl Status {
                 .collect(),
             worst: snapshot.worst.iter().map(Listed::line).collect(),
             readers,
+        }
+    }
+}
+
+impl From<&CaptureState> for CaptureStatus {
+    fn from(state: &CaptureState) -> Self {
+        let stopped = state.stopped.as_ref().map(|stop| match stop {
+            Stop::Full => "it is as large as it may be (--capture-size)".to_owned(),
+            Stop::Failed(error) => error.clone(),
+        });
+        Self {
+            file: state.path.clone(),
+            packets: state.packets,
+            bytes: state.bytes,
+            not_captured: state.not_captured,
+            stopped,
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
-use crate::findings::latent::Latent;
+use crate::{capture::Stop, findings::latent::Latent};
 
 /// Something that happened, and is no finding.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -207,6 +207,14 @@ pub enum Notice {
         drops: bool,
         /// Where they are pinned.
         directory: PathBuf,
+    },
+
+    /// Nothing is captured any more.
+    CaptureStopped {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        stop: Stop,
     },
 
     /// Nobody can ask this auditor: it has no control socket.

@@ -12,6 +12,7 @@ use pinif_ebpf::{
 
 use super::series::{Fill, Series};
 use crate::{
+    capture::CaptureState,
     findings::{alert_state::AlertState, listed::Listed, ready::Attach, summary::GradedCell},
     host::identity::Identity,
     policy::{PolicyFile, described::Described},
@@ -50,6 +51,8 @@ pub struct Snapshot {
     pub fills: Vec<Fill>,
     /// Who sent how much by which interface, so far.
     pub matrix: Vec<GradedCell>,
+    /// What was captured, where anything is; what was lost before it came to the file, too.
+    pub capture: Option<CaptureState>,
     /// What could not be counted so far.
     pub losses: Vec<(Loss, u64)>,
     /// How many findings there are of each severity, kind and state.
@@ -84,6 +87,7 @@ impl Snapshot {
             series: Series::default(),
             fills: Vec::new(),
             matrix: Vec::new(),
+            capture: None,
             losses: Vec::new(),
             findings: BTreeMap::new(),
             worst: Vec::new(),

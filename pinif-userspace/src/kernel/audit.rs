@@ -5,7 +5,7 @@ use aya::Ebpf;
 use pinif_ebpf::{heard::Replies, offsets::Offsets};
 
 use super::{
-    load::{AuditSettings, Loader, secret},
+    load::{AuditSettings, Captures, Loader, secret},
     persist::Persist,
     sizes::{self, Room},
 };
@@ -22,6 +22,8 @@ pub struct Wanted<'a> {
     pub replies: Replies,
     /// Whether it is to be learned what is sent by whom.
     pub learns: bool,
+    /// What is to be captured of each finding, where anything is.
+    pub captures: Option<Captures>,
     /// Whether the hook at the sockets sees all sockets, since its cgroup is the root.
     pub hears_all: bool,
     /// How many sockets there is to be room for; as many as fit the machine where nothing is said.
@@ -40,6 +42,7 @@ pub fn load(loader: Loader, wanted: Wanted<'_>, persist: Option<&Persist>) -> Re
         enforces,
         replies,
         learns,
+        captures,
         hears_all,
         sockets,
     } = wanted;
@@ -52,6 +55,7 @@ pub fn load(loader: Loader, wanted: Wanted<'_>, persist: Option<&Persist>) -> Re
         refuses: enforces,
         replies,
         learns,
+        captures,
         hears_all,
         sockets: room.sockets,
         log_level,

@@ -54,6 +54,7 @@ pub fn list_once() -> Result<Vec<Bypass>> {
         refuses: false,
         replies: Replies::None,
         learns: false,
+        captures: None,
         hears_all: false,
         // None is counted here.
         sockets: capacity::LEAST_SOCKETS,

@@ -14,7 +14,7 @@ use aya::{
     programs::ProgramType,
     sys::{BpfHelper, is_helper_supported},
 };
-use pinif_ebpf::{capacity, heard::Replies, offsets::Offsets, pin};
+use pinif_ebpf::{capacity, capture::MOST_RUN, heard::Replies, offsets::Offsets, pin};
 
 use super::{object::Object, sizes, steady};
 use crate::host::pid_namespace;
@@ -35,6 +35,8 @@ pub struct AuditSettings<'a> {
     pub replies: Replies,
     /// Whether it is learned what is sent by whom.
     pub learns: bool,
+    /// What is captured of each finding, where anything is.
+    pub captures: Option<Captures>,
     /// Whether the hook at the sockets sees all sockets, since its cgroup is the root.
     pub hears_all: bool,
     /// How many sockets there is room for.
@@ -45,6 +47,15 @@ pub struct AuditSettings<'a> {
     pub persists: bool,
     /// The maps that are pinned, each with its path. They are opened instead of made.
     pub pinned_maps: Vec<(String, PathBuf)>,
+}
+
+/// What is captured of each finding.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Captures {
+    /// How many packets.
+    pub packets: u32,
+    /// How many bytes of each, at most: a multiple of eight.
+    pub bytes: u32,
 }
 
 impl Loader {
@@ -63,6 +74,12 @@ impl Loader {
         let replies = settings.replies as u32;
         let hears_all = u32::from(settings.hears_all);
         let learns = u32::from(settings.learns);
+        let captures = settings.captures;
+        let run = captures.map_or(0, |_| (secret() & MOST_RUN).max(1));
+        let Captures { packets, bytes } = captures.unwrap_or(Captures {
+            packets: 0,
+            bytes: 0,
+        });
         let of_a_user = capacity::endpoints_of_a_user(settings.sockets);
         let cpus = steady::entries()?;
         self.load(Object::Audit, |loader| {
@@ -73,6 +90,9 @@ impl Loader {
                 .override_global("REPLIES", &replies, true)
                 .override_global("HEARS_ALL", &hears_all, true)
                 .override_global("LEARNS", &learns, true)
+                .override_global("CAPTURE_RUN", &run, true)
+                .override_global("CAPTURE_PACKETS", &packets, true)
+                .override_global("CAPTURE_BYTES", &bytes, true)
                 .override_global("ENDPOINTS_OF_A_USER", &of_a_user, true)
                 .override_global("AYA_LOG_LEVEL", &settings.log_level, false);
             for (map, entries) in sizes::of_sockets(settings.sockets) {
@@ -90,6 +110,10 @@ impl Loader {
                 for (map, entries) in sizes::WITHOUT_LEARNING {
                     loader.map_max_entries(map, entries);
                 }
+            }
+            if captures.is_none() {
+                let (map, size) = sizes::WITHOUT_CAPTURE;
+                loader.map_max_entries(map, size);
             }
             for (name, path) in &settings.pinned_maps {
                 loader.map_pin_path(name, path);

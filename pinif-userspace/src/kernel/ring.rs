@@ -47,9 +47,12 @@ impl Record for WakeUp {
 
 /// A ring buffer. It wakes when there is a record.
 pub struct Ring<R> {
-    ring: AsyncFd<RingBuf<MapData>>,
+    ring: BytesRing,
     record: PhantomData<fn() -> R>,
 }
+
+/// A ring buffer whose records are as long as each says.
+pub struct BytesRing(AsyncFd<RingBuf<MapData>>);
 
 impl<R: Record> Ring<R> {
     /// Takes the ring buffer of a loaded object. Must be called within a tokio runtime.
@@ -58,10 +61,8 @@ impl<R: Record> Ring<R> {
     ///
     /// When the object has none, or the runtime cannot watch it.
     pub fn open(ebpf: &mut Ebpf) -> Result<Self> {
-        let ring = RingBuf::try_from(take_map(ebpf, R::MAP)?)?;
         Ok(Self {
-            // SAFETY: the ring owns its map, and keeps its descriptor open and the same for as long as it lives.
-            ring: unsafe { AsyncFd::register_with_interest(ring, Interest::READABLE)? },
+            ring: BytesRing::open(ebpf, R::MAP)?,
             record: PhantomData,
         })
     }
@@ -73,22 +74,53 @@ impl<R: Record> Ring<R> {
     /// # Errors
     ///
     /// When the buffer cannot be waited for.
-    pub async fn next(&mut self, each: impl FnMut(R)) -> io::Result<()> {
-        let mut guard = self.ring.readable_mut().await?;
+    pub async fn next(&mut self, mut each: impl FnMut(R)) -> io::Result<()> {
+        let item = |item: &[u8]| records(item).for_each(&mut each);
+        self.ring.next(item).await
+    }
+
+    /// Gives the records that are there to `each`, without waiting.
+    pub fn drain(&mut self, mut each: impl FnMut(R)) {
+        self.ring.drain(|item| records(item).for_each(&mut each));
+    }
+}
+
+impl BytesRing {
+    /// Takes the ring buffer with this name. Must be called within a tokio runtime.
+    ///
+    /// # Errors
+    ///
+    /// When the object has none, or the runtime cannot watch it.
+    pub fn open(ebpf: &mut Ebpf, map: &str) -> Result<Self> {
+        let ring = RingBuf::try_from(take_map(ebpf, map)?)?;
+        // SAFETY: the ring owns its map, and keeps its descriptor open and the same for as long as it lives.
+        let ring = unsafe { AsyncFd::register_with_interest(ring, Interest::READABLE)? };
+        Ok(Self(ring))
+    }
+
+    /// Waits for records and gives each to `each`.
+    ///
+    /// Safe to cancel: what was not given yet stays in the buffer.
+    ///
+    /// # Errors
+    ///
+    /// When the buffer cannot be waited for.
+    pub async fn next(&mut self, each: impl FnMut(&[u8])) -> io::Result<()> {
+        let mut guard = self.0.readable_mut().await?;
         drain(guard.get_inner_mut(), each);
         guard.clear_ready();
         Ok(())
     }
 
     /// Gives the records that are there to `each`, without waiting.
-    pub fn drain(&mut self, each: impl FnMut(R)) {
-        drain(self.ring.get_mut(), each);
+    pub fn drain(&mut self, each: impl FnMut(&[u8])) {
+        drain(self.0.get_mut(), each);
     }
 }
 
-fn drain<R: Pod>(ring: &mut RingBuf<MapData>, mut each: impl FnMut(R)) {
+fn drain(ring: &mut RingBuf<MapData>, mut each: impl FnMut(&[u8])) {
     while let Some(item) = ring.next() {
-        records(&item).for_each(&mut each);
+        each(&item);
     }
 }
 

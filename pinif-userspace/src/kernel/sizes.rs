@@ -31,6 +31,9 @@ pub const WITHOUT_LEARNING: [(&str, u32); 4] = [
     ("LEARNERS", 4096),
 ];
 
+/// What is left of the ring buffer of captured packets, where none are.
+pub const WITHOUT_CAPTURE: (&str, u32) = ("CAPTURES", 4096);
+
 /// How many sockets a machine with so many bytes of memory gets room for, where nothing is asked for. A power of two, as the kernel has
 /// as many buckets.
 pub fn fitting(memory: u64) -> u32 {

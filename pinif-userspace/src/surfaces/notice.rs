@@ -2,6 +2,7 @@
 
 use super::level::Level;
 use crate::{
+    capture::Stop,
     control::protocol::{NoticeLevel, NoticeLine},
     findings::latent::Latent,
     hub::notice::{Confirmed, Notice, SessionPolicy, Work},
@@ -73,6 +74,7 @@ fn level(notice: &Notice) -> Level {
         | Notice::HookMissing(_)
         | Notice::InterfacesCameLate { .. }
         | Notice::RoomKept { .. }
+        | Notice::CaptureStopped { .. }
         | Notice::NotAsked { .. }
         | Notice::SignalIgnored(_) => Level::Warning,
 
@@ -260,6 +262,14 @@ fn text(notice: &Notice) -> String {
                  --persist={directory}` ends it"
             )
         }
+
+        Notice::CaptureStopped { path, stop } => match stop {
+            Stop::Full => format!(
+                "{} is as large as it may be (--capture-size): nothing is captured from here on; name another file, and start again",
+                path.display()
+            ),
+            Stop::Failed(error) => format!("{error}: nothing is captured from here on"),
+        },
 
         Notice::NotAsked { error } => {
             format!("{error}: the audit goes on, and `pinif status` cannot ask it")

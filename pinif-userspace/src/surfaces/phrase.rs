@@ -359,6 +359,7 @@ pub fn lost_by(loss: Loss, number: u64) -> String {
             "{} beyond a full table of sockets: their processes may be unknown.",
             counted(number, "socket")
         ),
+        Loss::CapturesFull => format!("{packets} not captured: the ring buffer was full."),
         Loss::LearnedFull => format!("What {packets} did is not learned: its table is full."),
         Loss::RoomsFull => format!("{packets} refused unjudged: too many were judged at once."),
     }

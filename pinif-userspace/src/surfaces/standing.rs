@@ -5,7 +5,7 @@ use super::{
     phrase, table,
 };
 use crate::{
-    control::protocol::{Incomplete, InterfaceStatus, PolicyStatus, Status},
+    control::protocol::{CaptureStatus, Incomplete, InterfaceStatus, PolicyStatus, Status},
     findings::alert_state::AlertState,
     text::{
         escape::visible,
@@ -77,6 +77,9 @@ pub fn lines(status: &Status) -> Vec<(&'static str, String)> {
     }
     for lost in phrase::lost(&status.uncounted) {
         lines.push(("uncounted", lost));
+    }
+    if let Some(capture) = &status.capture {
+        lines.push(("captured", captured(capture)));
     }
     let followers = status
         .readers
@@ -156,6 +159,29 @@ fn packets(status: &Status) -> String {
         grouped(totals.packets),
         counted(totals.bytes, "byte")
     )
+}
+
+fn captured(capture: &CaptureStatus) -> String {
+    let CaptureStatus {
+        file,
+        packets,
+        bytes,
+        not_captured,
+        stopped,
+    } = capture;
+    let mut text = format!(
+        "{} in {}, which has {}",
+        counted(*packets, "packet"),
+        file.display(),
+        counted(*bytes, "byte")
+    );
+    if *not_captured > 0 {
+        text += &format!("; {} not captured", counted(*not_captured, "packet"));
+    }
+    if let Some(stopped) = stopped {
+        text += &format!("; nothing is captured any more: {stopped}");
+    }
+    text
 }
 
 /// `2 leaks (1 quiet), 1 risk`.

@@ -4,6 +4,7 @@ mod addresses;
 mod answers;
 #[path = "../bench/mod.rs"]
 mod bench;
+mod capture;
 mod causes;
 mod connections;
 mod contained;

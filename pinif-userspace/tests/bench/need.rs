@@ -25,6 +25,8 @@ pub enum Need {
     VictoriaMetrics,
     /// The collector rotel, which `cargo xtask setup` brings; [`rotel`] is where.
     Rotel,
+    /// tshark, which `cargo xtask setup` brings; [`tshark`] is where.
+    Tshark,
     /// A kind of link.
     Link(LinkKind),
     /// AF_XDP sockets.
@@ -75,6 +77,9 @@ impl Need {
             }),
             Self::Rotel => rotel().is_none().then(|| {
                 "rotel is not there: `cargo xtask test`, which runs all tests, brings it".to_owned()
+            }),
+            Self::Tshark => tshark().is_none().then(|| {
+                "tshark is not there: `cargo xtask test`, which runs all tests, brings it".to_owned()
             }),
             Self::AfXdp => {
                 let socket = Socket::new(Domain::from(libc::AF_XDP), Type::RAW, None);
@@ -178,4 +183,9 @@ fn having(variable: &str, both: [&str; 2]) -> Option<PathBuf> {
 pub fn rotel() -> Option<PathBuf> {
     let program = PathBuf::from(env::var_os("PINIF_TEST_ROTEL")?);
     program.exists().then_some(program)
+}
+
+/// Where tshark is, with its libraries in a folder beside it.
+pub fn tshark() -> Option<PathBuf> {
+    having("PINIF_TEST_TSHARK", ["tshark", "lib"])
 }

@@ -4,6 +4,7 @@ mod accept;
 #[path = "../bench/mod.rs"]
 mod bench;
 mod book;
+mod capture;
 mod clsact;
 mod confined;
 mod control;

@@ -10,7 +10,7 @@ use std::{env, fs};
 use aya::maps::MapInfo;
 use pinif_ebpf::{learned::ENTRIES, loss::Loss};
 use pinif_interpreter::{Definition, Machine, kind};
-use pinif_userspace::kernel::{Object, WITHOUT_LEARNING, of_sockets};
+use pinif_userspace::kernel::{Object, WITHOUT_CAPTURE, WITHOUT_LEARNING, of_sockets};
 
 use crate::bench::{self, scenario};
 use crate::control::asked::Place;
@@ -50,7 +50,7 @@ fn entries(map: &Definition, asked: Asked, cpus: u64) -> u64 {
     let sized = sized.map(|(name, entries)| (name, u64::from(entries)));
     let least = [("SCRATCH", 1), ("HEARD", 1)].into_iter();
     let least = least.filter(|_| !asked.enforces);
-    let unlearned = WITHOUT_LEARNING.into_iter();
+    let unlearned = WITHOUT_LEARNING.into_iter().chain([WITHOUT_CAPTURE]);
     let unlearned = unlearned.map(|(name, entries)| (name, u64::from(entries)));
     let all = least.chain(unlearned).chain(sized);
     let mut all = all.chain([("STEADY", cpus)]);

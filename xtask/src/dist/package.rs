@@ -131,7 +131,7 @@ impl Source<'_> {
 }
 
 /// What has one place in both: where it is in the tarball or in `contrib`, and where it goes.
-const SAME: [(&str, &str, Kind); 14] = [
+const SAME: [(&str, &str, Kind); 15] = [
     ("policy.toml", "etc/pinif/policy.toml", Kind::Settings),
     ("pinif.toml", "etc/pinif/pinif.toml", Kind::Settings),
     (
@@ -177,6 +177,11 @@ const SAME: [(&str, &str, Kind); 14] = [
     (
         "contrib/prometheus/pinif-metrics.timer",
         "usr/share/pinif/prometheus/pinif-metrics.timer",
+        Kind::Plain,
+    ),
+    (
+        "contrib/wireshark/pinif.lua",
+        "usr/share/pinif/wireshark/pinif.lua",
         Kind::Plain,
     ),
     (

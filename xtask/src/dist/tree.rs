@@ -12,7 +12,7 @@ use super::{
 use crate::{process::run, target::Target, workspace::Workspace};
 
 /// The workspace's files that are in it as they are.
-const FILES: [&str; 15] = [
+const FILES: [&str; 16] = [
     "LICENSE-APACHE",
     "LICENSE-MIT",
     "CHANGELOG.md",
@@ -26,6 +26,7 @@ const FILES: [&str; 15] = [
     "contrib/prometheus/pinif-metrics.service",
     "contrib/prometheus/pinif-metrics.timer",
     "contrib/prometheus/pinif.rules.yml",
+    "contrib/wireshark/pinif.lua",
     "docs/policy.example.toml",
     "docs/schema/pinif-policy.schema.json",
 ];

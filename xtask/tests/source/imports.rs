@@ -22,7 +22,7 @@ const ORDER: [&[&str]; 14] = [
     &["policy"],
     &["kernel"],
     &["findings"],
-    &["survey", "hold", "history", "learned"],
+    &["survey", "hold", "history", "learned", "capture"],
     &["foresee"],
     &["hub"],
     &["collector"],

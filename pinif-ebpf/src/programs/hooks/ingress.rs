@@ -20,6 +20,7 @@ use pinif_ebpf::{
 
 use crate::{
     arrival_world::ArrivalWorld,
+    capture::pinif_capture_arrival,
     identity::describe_flow,
     keep_out::{pinif_drop_arrival, pinif_unreadable},
     kernel::{self, packet::Skb},
@@ -29,7 +30,7 @@ use crate::{
     reread,
     state::{
         arriving::{self, Arriving},
-        awaited, findings, ingress_policy,
+        awaited, captures, findings, ingress_policy,
         owners::local,
         policy,
     },
@@ -109,6 +110,9 @@ fn examine(skb: Skb) -> bool {
             pinif_enter_arrival,
             pinif_count_arrivals_sample
         );
+        if captures::is_on() {
+            pinif_capture_arrival(context);
+        }
         pinif_await(context);
     }
     is_dropped

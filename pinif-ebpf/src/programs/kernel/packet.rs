@@ -86,6 +86,22 @@ impl Skb {
         IfIndex(member!(self.0, ingress_ifindex))
     }
 
+    /// How many bytes it has from where the programs see it begin.
+    #[inline(always)]
+    pub fn length(self) -> u32 {
+        member!(self.0, len)
+    }
+
+    /// The tag of a VLAN that is beside its bytes, and the tag's ethertype in host byte order; zeros where there is none.
+    #[inline(always)]
+    pub fn tag_beside(self) -> (u16, u16) {
+        if member!(self.0, vlan_present) == 0 {
+            return (0, 0);
+        }
+        let kind = u16::from_be(member!(self.0, vlan_proto) as u16);
+        (member!(self.0, vlan_tci) as u16, kind)
+    }
+
     /// Its mark.
     #[inline(always)]
     pub fn mark(self) -> u32 {

@@ -15,6 +15,8 @@ use crate::recheck_arrival::ArrivalRecheckState;
 pub struct Arriving {
     /// What is in force for this packet: it is read once, so that no packet sees half a policy.
     in_force: InForce,
+    /// The address of the `struct sk_buff`: the verifier allows no arithmetic on the context.
+    pub skb: u64,
     /// Not zero: a rule may be broken.
     pub by_rule: u32,
     /// The fixed part of its header.

@@ -9,6 +9,7 @@ use aya_ebpf::{
     macros::btf_map,
 };
 use pinif_ebpf::{
+    capture::Progress,
     loss::Loss,
     packet::Packet,
     sample::{MOST, Of, Sample, Samples},
@@ -205,6 +206,32 @@ pub fn grow(key: &FindingKey, new: &NewFinding, sampling: &mut Sampling) -> u32 
     }
     wakes::pinif_counted();
     reread(missed)
+}
+
+/// Takes the next of a finding's packets to be captured in this run: which of them it is, from one on. Zero where as many were as are wanted,
+/// or it is not there.
+#[inline(always)]
+pub fn take_to_capture(key: &FindingKey, run: u32, most: u32) -> u32 {
+    let Some(finding) = FINDINGS.get_ptr_mut(key) else {
+        return 0;
+    };
+    // SAFETY: the entry stays valid for the program's run; volatile, since other CPUs write it. No function may be called while the lock is
+    // held.
+    unsafe {
+        let captured = &raw mut (*finding).state.samples.captured;
+        if Progress(captured.read_volatile()).next(run, most).is_none() {
+            return 0;
+        }
+        let lock = (&raw mut (*finding).lock).cast();
+        let mut number = 0;
+        bpf_spin_lock(lock);
+        if let Some(next) = Progress(captured.read_volatile()).next(run, most) {
+            captured.write_volatile(next.0);
+            number = next.number();
+        }
+        bpf_spin_unlock(lock);
+        number
+    }
 }
 
 /// A finding's entry, if it is there.

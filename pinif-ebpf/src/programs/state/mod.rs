@@ -4,6 +4,7 @@ pub mod arriving;
 pub mod awaited;
 pub mod bridges;
 pub mod bypasses;
+pub mod captures;
 pub mod cells;
 pub mod endpoints;
 pub mod findings;

@@ -95,6 +95,12 @@ pub fn enter(skb: Skb) -> u32 {
     before
 }
 
+/// Whether the packet in work is at the cgroup, where it begins with its IP header.
+#[inline(always)]
+pub fn is_at_cgroup(skb: Skb) -> bool {
+    skb.room() != TRAFFIC
+}
+
 /// Takes a room of this CPU for a packet at the cgroup. False where all are taken.
 #[inline(always)]
 pub fn take(skb: Skb) -> bool {

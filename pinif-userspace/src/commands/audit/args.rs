@@ -6,7 +6,7 @@ use clap::Args;
 use globset::GlobMatcher;
 use pinif_ebpf::capacity;
 
-use super::labels::label;
+use super::{capture::CaptureArgs, labels::label};
 use crate::{
     collector::fail_on::FailOn,
     kernel::{mode::Mode, persist},
@@ -90,6 +90,9 @@ pub struct AuditArgs {
     /// Learn what is sent by whom, for `pinif learn` and `pinif policy test`: each socket's first packet to each destination is looked at
     #[arg(long)]
     pub(super) learn: bool,
+
+    #[command(flatten)]
+    pub(super) capture: CaptureArgs,
 
     /// How many sockets there is room for at a time, from 4096 to 4194304; of one user's, a quarter [default: one for each 64 KiB of
     /// memory, from 16384 to 131072]

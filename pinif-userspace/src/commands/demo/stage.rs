@@ -58,6 +58,7 @@ impl Stage {
             quiet_after: QUIET_AFTER,
             foresee: false,
             replies: false,
+            capture: None,
             learn: false,
             max_sockets: None,
             attach: Mode::of_kernel(),

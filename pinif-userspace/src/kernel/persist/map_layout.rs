@@ -70,9 +70,11 @@ pub(super) fn is_learned(map: &str) -> bool {
 }
 
 /// Whether a map stays always, by its name. What is in the object's own sections is a build's; the ring of debug messages, what wakes who
-/// sleeps, and who is new among those that send, are of the one who reads them.
+/// sleeps, who is new among those that send, and what is captured, are of the one who reads them.
 pub(super) fn lasts(map: &str) -> bool {
-    const OF_READERS: [&str; 5] = ["AYA_LOGS", "ASLEEP", "WAKES", "LEARNERS", "LEARNING"];
+    const OF_READERS: [&str; 6] = [
+        "AYA_LOGS", "ASLEEP", "WAKES", "LEARNERS", "LEARNING", "CAPTURES",
+    ];
     !map.starts_with('.') && !OF_READERS.contains(&map) && !is_learned(map)
 }
 

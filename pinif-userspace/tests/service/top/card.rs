@@ -124,6 +124,7 @@ pub fn status(seconds: u64) -> Status {
         interfaces: interfaces.to_vec(),
         totals: Totals::of(matrix(seconds).iter().map(|graded| &graded.cell)),
         uncounted: Default::default(),
+        capture: None,
         findings: vec![
             count(Severity::Leak, Kind::DeviceEscape),
             count(Severity::Risk, Kind::AddressEscape),
