@@ -61,6 +61,16 @@ const ROWS: &[(&str, &str, Run)] = &[
         By("pinif-userspace/tests/service/serve/chassis.rs"),
     ),
     (
+        "",
+        "--capture",
+        By("pinif-userspace/tests/service/capture.rs"),
+    ),
+    (
+        "docs/capture.md",
+        "tshark",
+        By("pinif-userspace/tests/service/capture.rs"),
+    ),
+    (
         "docs/alert.md",
         "serve --exec",
         By("pinif-userspace/tests/service/serve/exec.rs"),
