@@ -25,10 +25,12 @@ use crate::{
         shared::Shared,
     },
     host::{
-        conntrack, entrance, groups, mptcp,
+        conntrack, entrance, groups,
+        known_routes::KnownRoutes,
+        mptcp,
         namespaces::Enter,
         network::Network,
-        routes::{Answers, RouteError},
+        routes::RouteError,
         socket_options::{named_interfaces_of, serves},
     },
     kernel::persist::ArchivedFinding,
@@ -158,7 +160,7 @@ impl Audit {
             }
             None => return None,
         };
-        let mut answers = oracle.map(|oracle| Answers::of(oracle, &network.links));
+        let mut answers = oracle.map(|oracle| KnownRoutes::of(oracle, &network.links));
         let gone = names.gone_from(key.netns);
         // Several causes ask the same of one packet.
         let nat = RefCell::new(None);

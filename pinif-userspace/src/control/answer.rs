@@ -10,7 +10,10 @@ use axum::{
 };
 use serde::Serialize;
 
-use super::{ask::Unanswered, protocol::Problem};
+use super::{
+    ask::Unanswered,
+    protocol::{ENDED, Problem},
+};
 use crate::text::{escape::visible, json};
 
 /// An answer.
@@ -98,7 +101,7 @@ impl From<Unanswered> for Refused {
         Self::from(match unanswered {
             Unanswered::Ended => problem(
                 StatusCode::SERVICE_UNAVAILABLE,
-                "the audit has ended, and detaches its programs still",
+                ENDED,
                 "wait until it has, then start it again",
             ),
             Unanswered::Late => too_many(

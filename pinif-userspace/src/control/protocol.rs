@@ -349,6 +349,9 @@ pub enum NoticeLevel {
     Error,
 }
 
+/// The error of an auditor whose audit has ended.
+pub const ENDED: &str = "the audit has ended, and detaches its programs still";
+
 /// Why there is no answer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Problem {

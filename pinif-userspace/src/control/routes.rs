@@ -26,9 +26,9 @@ use super::{
     question::{nothing_asked, read},
     readers::{Full, Ticket},
     sockets::Sockets,
-    stream::{Form, Stream},
+    stream::Stream,
     view::{Metrics, Words},
-    written::Written,
+    written::{Form, Written},
 };
 use crate::{findings::query::Query, hub::Hub, text::escape::visible};
 

@@ -14,22 +14,13 @@ use super::{
     protocol::{EventLine, Status},
     readers::{Follows, Ticket},
     view::{Words, lines, lost, of_finding},
-    written::Written,
+    written::{Form, Written},
 };
 use crate::{
     findings::query::Query,
     hub::{Delivery, Event, Follower, Snapshot},
     text::json,
 };
-
-/// How lines are written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Form {
-    /// JSON Lines.
-    Lines,
-    /// Server-sent events (`text/event-stream`).
-    ServerSent,
-}
 
 /// A reader of events.
 pub struct Stream {

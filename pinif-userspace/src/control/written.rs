@@ -7,11 +7,20 @@ use std::{
 
 use axum::body::Bytes;
 
-use super::{protocol::Reader, stream::Form};
+use super::protocol::Reader;
 use crate::{findings::finding::Finding, hub::Snapshot};
 
 /// How many are kept: as many as are written to one reader before the next one's turn, at most, while new ones come one by one.
 const KEPT: usize = 16;
+
+/// How lines are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// JSON Lines.
+    Lines,
+    /// Server-sent events (`text/event-stream`).
+    ServerSent,
+}
 
 /// The last lines, for all readers.
 #[derive(Debug, Default)]

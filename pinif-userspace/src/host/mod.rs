@@ -17,6 +17,7 @@ pub(crate) mod groups;
 pub(crate) mod identity;
 pub(crate) mod inode;
 pub(crate) mod kernel_types;
+pub(crate) mod known_routes;
 pub mod links;
 pub(crate) mod listing;
 pub mod lower_devices;

@@ -1,7 +1,6 @@
 //! Which route a packet takes, by the kernel's own look-up, and the rule that chose it.
 
 mod answer;
-mod answers;
 mod beside;
 mod dump;
 mod error;
@@ -28,7 +27,6 @@ use super::{
 };
 
 pub use answer::{Hop, Route, RouteProtocol, RouteResult, RouteType, kind_name, table_name};
-pub use answers::Answers;
 pub use error::RouteError;
 pub use prefixes::prefixes;
 pub use query::RouteQuery;

@@ -50,7 +50,7 @@ pub(super) fn seen_by_auditors(asked: &Asked, original: &Original) -> Result<See
                 }
                 Err(error) if asked.is_named() => return Err(error.into()),
                 // It ended meanwhile.
-                Err(ClientError::NotThere(_)) => {}
+                Err(error) if error.has_ended() => {}
                 Err(error) => all.unasked.push(error.to_string()),
             }
         }

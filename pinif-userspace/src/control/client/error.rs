@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use crate::{
-    control::protocol::Problem,
+    control::protocol::{ENDED, Problem},
     text::escape::{visible, visible_path},
 };
 
@@ -54,6 +54,15 @@ pub enum ClientError {
 }
 
 impl ClientError {
+    /// Whether the auditor's audit has ended: it sees nothing any more, and there is nothing to be asked.
+    pub fn has_ended(&self) -> bool {
+        match self {
+            Self::NotThere(_) | Self::Lost { .. } => true,
+            Self::Refused { problem, .. } => problem.error == ENDED,
+            _ => false,
+        }
+    }
+
     /// Whether an auditor is there that cannot be asked how it stands: it does not answer, or refuses to.
     pub const fn is_blind(&self) -> bool {
         matches!(self, Self::Silent(_) | Self::Refused { status: 503, .. })

@@ -44,7 +44,7 @@ pub enum RouteError {
 
 impl RouteError {
     /// The same, where it is the kernel's answer to the question; nothing where there was none.
-    pub(super) fn again(&self) -> Option<Self> {
+    pub(in crate::host) fn again(&self) -> Option<Self> {
         Some(match self {
             Self::Unreachable(destination) => Self::Unreachable(*destination),
             Self::OnLink(destination) => Self::OnLink(*destination),

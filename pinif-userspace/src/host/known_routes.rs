@@ -1,16 +1,18 @@
-//! The answers of one moment: what several causes of a finding ask of its packet is asked once.
+//! Where packets go, as it was answered a moment ago: what several causes of a finding ask of its packet is asked once.
 
-use super::{Choice, RouteError, RouteOracle, RouteQuery};
-use crate::host::links::Links;
+use super::{
+    links::Links,
+    routes::{Choice, RouteError, RouteOracle, RouteQuery},
+};
 
 /// Asks one namespace's routing, and keeps what it answered for as long as this lives.
-pub struct Answers<'a> {
+pub struct KnownRoutes<'a> {
     oracle: &'a mut RouteOracle,
     links: &'a Links,
     known: Vec<(RouteQuery, Result<Choice, RouteError>)>,
 }
 
-impl<'a> Answers<'a> {
+impl<'a> KnownRoutes<'a> {
     /// Of a namespace whose interfaces are `links`.
     pub fn of(oracle: &'a mut RouteOracle, links: &'a Links) -> Self {
         Self {
