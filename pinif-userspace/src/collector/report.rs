@@ -8,7 +8,7 @@ use std::{
 use anyhow::{Context as _, Result};
 use pinif_ebpf::{
     key::IfIndex,
-    sighting::{FindingKey, FindingValue, Sighting},
+    sighting::{FindingKey, FindingState, FindingValue, Sighting},
 };
 
 use super::{
@@ -138,6 +138,7 @@ impl Audit {
             .context("the findings cannot be read from their map")?
         {
             let now = Moment::now();
+            let mut new = Vec::new();
             for (key, value) in batch {
                 self.findings += 1;
                 self.counted = self.counted.wrapping_add(sum(&value));
@@ -146,20 +147,22 @@ impl Audit {
                 }
                 let state = value.state;
                 let entry = Key::Counted(key);
-                if self.ledger.counted(&entry, state.count, now) {
-                    if asked < ASKED_AT_ONCE {
-                        asked += u32::from(self.on_destinations(&key, &state));
-                        asked += u32::from(self.on_growth(&key, &state));
-                    }
-                } else {
-                    self.on_sighting(&key, &state.sighting, when);
-                    after_each(self)?;
+                if !self.ledger.counted(&entry, state.count, now) {
+                    new.push((key, state));
+                    continue;
                 }
-                self.judge_still(&entry, &state);
-                if key.dropped != 0 {
-                    // A group that is not joined is no packet, and may be another one.
-                    self.ledger.sampled(&entry, state.samples.number(), now);
+                if asked < ASKED_AT_ONCE {
+                    asked += u32::from(self.on_destinations(&key, &state));
+                    asked += u32::from(self.on_growth(&key, &state));
                 }
+                self.take_state(&entry, &key, &state, now);
+            }
+            // The table has no order, and people read them by time.
+            new.sort_by_key(|(_, state)| state.sighting.time);
+            for (key, state) in new {
+                self.on_sighting(&key, &state.sighting, when);
+                after_each(self)?;
+                self.take_state(&Key::Counted(key), &key, &state, now);
             }
         }
         if asked > 0 {
@@ -168,6 +171,15 @@ impl Audit {
         }
         self.relate_grown();
         Ok(())
+    }
+
+    /// Takes what was read of a finding beside its count.
+    fn take_state(&mut self, entry: &Key, key: &FindingKey, state: &FindingState, now: Moment) {
+        self.judge_still(entry, state);
+        if key.dropped != 0 {
+            // A group that is not joined is no packet, and may be another one.
+            self.ledger.sampled(entry, state.samples.number(), now);
+        }
     }
 
     pub(super) fn show_due(&mut self) {

@@ -85,6 +85,28 @@ fn a_collector_that_stands_still_loses_no_count() {
     });
 }
 
+/// What is read of the table alone, which has no order, is shown by the time of its first packet.
+#[test]
+fn what_is_found_at_the_end_is_shown_by_its_time() {
+    scenario("exact order", &[], |bench| {
+        let auditor = bench.audit(&[]);
+        auditor.signal(Signal::SIGSTOP);
+        let leaked = bench.card().run(|| leak_as_users(8));
+        leaked.expect("the card is there");
+        // It is there when the auditor goes on, which has read nothing by then.
+        auditor.signal(Signal::SIGTERM);
+        auditor.signal(Signal::SIGCONT);
+        let report = auditor.over();
+        let times: Vec<_> = report
+            .findings
+            .iter()
+            .map(|finding| finding.time.as_str())
+            .collect();
+        assert_eq!(times.len(), 8, "{report}");
+        assert!(times.is_sorted(), "{times:?}");
+    });
+}
+
 /// Packets, sockets and processes of each finding.
 fn counts(report: &Report) -> Vec<(u64, &'static str, &'static str)> {
     let number = |count, more| match (count, more) {

@@ -54,9 +54,8 @@ impl Line {
     /// Which tests `cargo xtask test` has on it, as a filterset of nextest's: emulated, all of them would take an hour on a slow machine. Each
     /// kernel has a family of each hook, with what stands in for what the kernel lacks. What asks a kernel runs on 6.1 or on 6.12: what
     /// judges packets where filters are attached to a clsact qdisc, what attaches, holds and outlives where TCX is.
-    /// What the collector alone decides (which remedy a finding of each link and route has, but for a VRF and WireGuard; how a terminal is drawn, what it
-    /// answers on its socket and over HTTP, which findings a policy accepts) runs here on this machine's kernel. `cargo xtask vm` runs all of them on
-    /// each.
+    /// What the collector alone decides (which remedy a finding of each link and route has, how a terminal is drawn, what it answers on its socket
+    /// and over HTTP, which findings a policy accepts) runs here on this machine's kernel. `cargo xtask vm` runs all of them on each.
     pub const fn selection(self) -> &'static str {
         match self {
             Self::V5_10 => families!(),
@@ -71,8 +70,7 @@ impl Line {
                 families!(),
                 " | (not binary(audit) & not test(/^(accept|settings|top|unmatched)::/) & not test(/^control::/)",
                 " & not test(/^serve::(exec|history|secure|secure_files|secure_readers|web)::/)) | test(/^control::sockets::/)",
-                " | test(/^(integrity|persist|stacks|verified)::/) | test(/^named_routes::.*_vrf_/)",
-                " | test(/^remedies::link_types::(a_vrf|wireguard::it)_is_named_by_a_rule$/)"
+                " | test(/^(integrity|persist|stacks|verified)::/) | test(/^named_routes::.*_vrf_/)"
             ),
         }
     }
