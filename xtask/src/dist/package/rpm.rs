@@ -24,13 +24,14 @@ const SCRIPTS: [(&str, &str); 4] = [
 ];
 
 /// The directories that are the package's, and not the distribution's.
-const OWN: [&str; 6] = [
+const OWN: [&str; 7] = [
     "etc/pinif",
     "usr/share/doc/pinif",
     "usr/share/licenses/pinif",
     "usr/share/pinif",
     "usr/share/pinif/grafana",
     "usr/share/pinif/prometheus",
+    "usr/share/pinif/wireshark",
 ];
 
 /// Makes it in a directory, and returns where it is.
@@ -124,4 +125,20 @@ fn write(source: &Source<'_>, described: &Value) -> Result<()> {
     }
     ensure!(child.wait()?.success(), "`{}` failed", in_words(&maker));
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::SAME, OWN};
+
+    /// rpm removes no directory that it does not have.
+    #[test]
+    fn each_directory_of_its_own_files_is_the_packages() {
+        let places = SAME.iter().map(|(_, place, _)| *place);
+        let own = places.filter(|place| place.starts_with("usr/share/pinif/"));
+        for place in own {
+            let (directory, _) = place.rsplit_once('/').expect("it is in one");
+            assert!(OWN.contains(&directory), "{directory}");
+        }
+    }
 }
