@@ -10,12 +10,11 @@ use pinif_ebpf::{
     verdict::{Kind, Severity},
 };
 
-use super::{audit::Audit, moment::Moment};
+use super::{audit::Audit, describe::rule_of, moment::Moment};
 use crate::{
     capture::{About, CaptureState, Packet, Place, with_tag},
     host::attributes::text,
     kernel::captures::CapturedPacket,
-    policy::Policy,
 };
 
 impl Audit {
@@ -90,20 +89,11 @@ impl Audit {
                 arrived: captured.has(flag::ARRIVES),
                 dropped: dropped != 0,
                 bound: bound.is_some().then(|| name(bound)),
-                rule: self.rule_name(captured.key.rule),
+                rule: rule_of(&self.policies, &captured.key)
+                    .map(|(policy, number)| policy.rules[number].name.clone()),
                 process: (is_known && !comm.is_empty()).then_some((comm, pid)),
                 number: captured.number,
             },
         })
-    }
-
-    /// The name of the rule with this id, of the newest policy that has it; none for zero.
-    fn rule_name(&self, id: u32) -> Option<String> {
-        let mut policies = self.policies.values().rev();
-        let rule = |policy: &Policy| {
-            let number = policy.rule_with(id)?;
-            Some(policy.rules[number].name.clone())
-        };
-        (id != 0).then(|| policies.find_map(rule)).flatten()
     }
 }

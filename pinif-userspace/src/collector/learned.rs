@@ -1,9 +1,9 @@
 //! The audit's part of what is learned: who is new is looked at, and who asks is answered.
 
 use anyhow::Result;
-use pinif_ebpf::learned::Learner;
+use pinif_ebpf::{learned::Learner, loss::Loss};
 
-use super::{audit::Audit, learning::lost};
+use super::audit::Audit;
 use crate::learned::Page;
 
 impl Audit {
@@ -23,7 +23,7 @@ impl Audit {
         let Some(learning) = &mut self.learning else {
             return Ok(None);
         };
-        let lost = lost(&self.counters)?;
+        let lost = self.counters.lost(Loss::LearnedFull)?;
         learning.page(from, limit, &self.names, lost).map(Some)
     }
 }

@@ -53,7 +53,7 @@ impl Learning {
         let now = LearningBegan {
             monotonic: now.monotonic,
             wall: now.wall,
-            not_learned: lost(counters)?,
+            not_learned: counters.lost(Loss::LearnedFull)?,
         };
         let records = persist.map(|persist| persist.learned(now)).transpose()?;
         let mut learning = Self {
@@ -193,17 +193,6 @@ impl Learning {
             last_seen: at(state.last),
         }
     }
-}
-
-/// How often there was no room for something new, whoever has learned.
-///
-/// # Errors
-///
-/// When the counters cannot be read.
-pub(super) fn lost(counters: &Counters) -> Result<u64> {
-    let losses = counters.losses()?;
-    let lost = losses.iter().find(|(loss, _)| *loss == Loss::LearnedFull);
-    Ok(lost.map_or(0, |(_, lost)| *lost))
 }
 
 /// Who sends, as the programs report it.

@@ -60,9 +60,9 @@ impl Audit {
         let (arrived, left): (Vec<_>, Vec<_>) =
             self.keys_of(group).partition(|(_, key)| has_arrived(key));
         let read = |some: Vec<(Place, FindingKey)>| {
-            let states = self.counters.several(some.iter().map(|(_, key)| key));
-            let some = some.into_iter().zip(states);
-            some.filter_map(|((place, key), state)| Some((place, key, state?)))
+            let values = self.counters.values(some.iter().map(|(_, key)| key));
+            let some = some.into_iter().zip(values);
+            some.filter_map(|((place, key), value)| Some((place, key, value?.state)))
         };
         let left = read(left);
         left.chain(read(arrived)).collect()

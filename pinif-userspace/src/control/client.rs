@@ -21,20 +21,18 @@ use tokio::{net::UnixStream, time::timeout};
 use super::{
     filter::{ClosedFilter, EventsFilter, FindingsFilter, LearnedFilter, SocketsFilter},
     place::{self, Peer},
-    protocol::{
-        ClosedSockets, EventLine, FindingsPage, MatrixNow, PolicyNow, SocketsPage, Status, path,
-    },
+    protocol::{ClosedSockets, FindingsPage, MatrixNow, PolicyNow, SocketsPage, Status, path},
 };
 use crate::{findings::line::FindingLine, learned::LearnedPage};
 
 mod error;
+mod events;
 
 pub use error::ClientError;
+pub use events::Events;
 
 /// How long an answer may be, in bytes.
 const MOST: usize = 64 << 20;
-/// How long a line of events may be, in bytes.
-const LINE: usize = 16 << 20;
 /// How long an answer may take to begin, and each part of it to come. An auditor that is there, and whose collector hangs, says so after
 /// five seconds ([`super::ask`]).
 const PATIENCE: Duration = Duration::from_secs(6);
@@ -188,13 +186,8 @@ impl Client {
         let target = self.target(path::EVENTS, filter)?;
         let mut connection = self.connect().await?;
         let answer = self.send(&mut connection, &target).await?;
-        Ok(Events {
-            path: self.path.clone(),
-            body: self.accepted(answer).await?.into_body(),
-            rest: Vec::new(),
-            read: 0,
-            _connection: connection,
-        })
+        let body = self.accepted(answer).await?.into_body();
+        Ok(Events::of(self.path.clone(), body, connection))
     }
 
     fn target(&self, path: &str, filter: &impl Serialize) -> Result<String, ClientError> {
@@ -325,61 +318,6 @@ impl Client {
         ClientError::Strange {
             path: self.path.clone(),
             error: error.to_string(),
-        }
-    }
-}
-
-/// What happens in an audit.
-#[derive(Debug)]
-pub struct Events {
-    path: PathBuf,
-    body: Incoming,
-    /// What came of lines, from the next one on.
-    rest: Vec<u8>,
-    /// How much of it has no end of a line.
-    read: usize,
-    _connection: SendRequest<Empty<Bytes>>,
-}
-
-impl Events {
-    /// The next line. None, once the audit has ended and said so (its last line is a `summary`).
-    ///
-    /// # Errors
-    ///
-    /// That the auditor has gone, or says what is not understood.
-    pub async fn next(&mut self) -> Result<Option<EventLine<'static>>, ClientError> {
-        loop {
-            let unread = &self.rest[self.read..];
-            if let Some(end) = unread.iter().position(|byte| *byte == b'\n') {
-                let line: Vec<u8> = self.rest.drain(..=self.read + end).collect();
-                self.read = 0;
-                let line = serde_json::from_slice(&line);
-                return line.map(Some).map_err(|error| ClientError::Strange {
-                    path: self.path.clone(),
-                    error: error.to_string(),
-                });
-            }
-            self.read = self.rest.len();
-            if self.rest.len() > LINE {
-                return Err(ClientError::Strange {
-                    path: self.path.clone(),
-                    error: "a line without an end".to_owned(),
-                });
-            }
-            match self.body.frame().await {
-                None => return Ok(None),
-                Some(Ok(frame)) => {
-                    if let Some(bytes) = frame.data_ref() {
-                        self.rest.extend_from_slice(bytes);
-                    }
-                }
-                Some(Err(error)) => {
-                    return Err(ClientError::Lost {
-                        path: self.path.clone(),
-                        error: error.to_string(),
-                    });
-                }
-            }
         }
     }
 }

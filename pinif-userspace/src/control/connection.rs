@@ -75,45 +75,19 @@ pub(crate) async fn take_all<A: Accept, F>(
     let _ = timeout(PATIENCE, ended).await;
 }
 
-/// Answers all requests of a connection.
-pub(crate) async fn answer_all<S, F>(
-    stream: S,
-    answer: impl Fn(Request<Body>) -> F + Send,
-    stopped: watch::Receiver<bool>,
-) where
-    S: AsyncRead + AsyncWrite + Send,
-    F: Future<Output = Answer> + Send,
-{
-    let mut builder = builder();
-    answer_with(builder.keep_alive(true), stream, answer, stopped).await;
+/// Which requests of a connection are answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Requests {
+    /// All, one after the other.
+    All,
+    /// The first; then it is closed.
+    First,
 }
 
-/// Answers the first request of a connection, and closes it.
-pub(crate) async fn answer_first<S, F>(
+/// Answers the requests of a connection.
+pub(crate) async fn answer<S, F>(
     stream: S,
-    answer: impl Fn(Request<Body>) -> F + Send,
-    stopped: watch::Receiver<bool>,
-) where
-    S: AsyncRead + AsyncWrite + Send,
-    F: Future<Output = Answer> + Send,
-{
-    let mut builder = builder();
-    answer_with(builder.keep_alive(false), stream, answer, stopped).await;
-}
-
-fn builder() -> http1::Builder {
-    let mut builder = http1::Builder::new();
-    builder
-        .timer(TokioTimer::new())
-        .header_read_timeout(SLOW)
-        .max_buf_size(REQUEST)
-        .max_headers(HEADERS);
-    builder
-}
-
-async fn answer_with<S, F>(
-    builder: &http1::Builder,
-    stream: S,
+    requests: Requests,
     answer: impl Fn(Request<Body>) -> F + Send,
     mut stopped: watch::Receiver<bool>,
 ) where
@@ -126,7 +100,13 @@ async fn answer_with<S, F>(
         let answered = answer(request.map(Body::new));
         async { Ok::<_, Infallible>(answered.await) }
     });
-    let connection = builder.serve_connection(TokioIo::new(Box::pin(stream)), service);
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(SLOW)
+        .max_buf_size(REQUEST)
+        .max_headers(HEADERS)
+        .keep_alive(requests == Requests::All)
+        .serve_connection(TokioIo::new(Box::pin(stream)), service);
     tokio::pin!(connection);
     tokio::select! {
         // Whatever is wrong with a connection is the reader's.

@@ -8,17 +8,13 @@ use std::{io, os::fd::AsRawFd as _, time::Duration};
 use nix::sys::socket::{MsgFlags, recv};
 use tokio::{io::Interest, net::UnixStream, time::timeout};
 
-use super::{connection::SLOW, protocol::path};
+use super::protocol::path;
 
 /// How the request begins.
 const METHOD: &[u8] = b"GET ";
 
 /// Whether the first request of a connection is for events. Nothing is read of it. One that does not come within `patience` is for nothing.
-pub(super) async fn follows(stream: &UnixStream) -> bool {
-    within(stream, SLOW).await
-}
-
-async fn within(stream: &UnixStream, patience: Duration) -> bool {
+pub(super) async fn follows(stream: &UnixStream, patience: Duration) -> bool {
     let look = || {
         let mut first = [0; METHOD.len() + path::EVENTS.len() + 1];
         let length = recv(stream.as_raw_fd(), &mut first, MsgFlags::MSG_PEEK)?;
@@ -45,6 +41,8 @@ mod tests {
     use std::io::Write as _;
 
     use super::*;
+
+    const PATIENCE: Duration = Duration::from_secs(60);
 
     #[test]
     fn a_request_is_known_by_its_first_bytes() {
@@ -74,7 +72,7 @@ mod tests {
         own.set_nonblocking(true).expect("a socket");
         let own = UnixStream::from_std(own).expect("a socket");
         peer.write_all(b"GET /v1/ev").expect("it is taken");
-        let (is_it, ()) = tokio::join!(follows(&own), async {
+        let (is_it, ()) = tokio::join!(follows(&own, PATIENCE), async {
             tokio::task::yield_now().await;
             peer.write_all(b"ents HTTP/1.1\r\n").expect("it is taken");
         });
@@ -83,8 +81,8 @@ mod tests {
         let length = own.try_read(&mut all).expect("all of it");
         assert_eq!(&all[..length], b"GET /v1/events HTTP/1.1\r\n");
         // Silence is no wish.
-        assert!(!within(&own, Duration::ZERO).await);
+        assert!(!follows(&own, Duration::ZERO).await);
         drop(peer);
-        assert!(!follows(&own).await);
+        assert!(!follows(&own, PATIENCE).await);
     }
 }

@@ -35,5 +35,4 @@ pub use self::{
     serve::Server,
     sockets::Sockets,
     view::{Metrics, Words},
-    written::Written,
 };

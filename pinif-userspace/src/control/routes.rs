@@ -43,8 +43,6 @@ pub struct Sources {
     pub words: Words,
     /// The collector's runtime, where those are served who follow; without one, they are served as all others.
     pub beside: Option<Handle>,
-    /// The lines that were written last.
-    pub written: Arc<Written>,
     /// The text of metrics.
     pub metrics: Metrics,
     /// What lists the sockets.
@@ -71,6 +69,7 @@ impl Routes {
             .route(path::METRICS, get(metrics))
             .route(path::OPENAPI, get(description))
             .fallback(unknown)
+            .layer(Extension(Arc::<Written>::default()))
             .with_state(sources);
         Self(router)
     }
@@ -182,6 +181,7 @@ async fn learned(State(sources): State<Sources>, RawQuery(query): RawQuery) -> O
 async fn events(
     State(sources): State<Sources>,
     Extension(ticket): Extension<Arc<Ticket>>,
+    Extension(shared): Extension<Arc<Written>>,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Outcome {
@@ -203,7 +203,7 @@ async fn events(
         form: form(&headers),
         query,
         words: sources.words,
-        shared: sources.written,
+        shared,
         collector: sources.collector,
         follows,
     };

@@ -16,7 +16,7 @@ use tokio::{
 
 use super::{
     answer::too_many,
-    connection::{Accept, answer_all, answer_first, take_all},
+    connection::{self, Accept, Requests, SLOW, take_all},
     followers::follows,
     listen::Listening,
     readers::{Full, MOST, Readers},
@@ -136,7 +136,7 @@ async fn serve(
         let (hub, mut stopped) = (hub.clone(), stopped.clone());
         let answered = async move {
             let is_ready = || hub.upgrade().is_some_and(|hub| hub.is_ready());
-            let follows = async { beside.is_some() && follows(&stream).await && is_ready() };
+            let follows = async { beside.is_some() && follows(&stream, SLOW).await && is_ready() };
             let follows = tokio::select! {
                 follows = follows => follows,
                 _ = stopped.changed() => return,
@@ -148,7 +148,7 @@ async fn serve(
                 Some(beside) => {
                     let answered = beside.spawn(async move {
                         if let Ok(stream) = SocketStream::new(stream) {
-                            answer_first(stream, answer, stopped).await;
+                            connection::answer(stream, Requests::First, answer, stopped).await;
                         }
                     });
                     // It does not panic.
@@ -156,7 +156,7 @@ async fn serve(
                 }
                 None => {
                     if let Ok(stream) = SocketStream::new(stream) {
-                        answer_all(stream, answer, stopped).await;
+                        connection::answer(stream, Requests::All, answer, stopped).await;
                     }
                 }
             }

@@ -22,6 +22,9 @@ use crate::{
     survey::Owned,
 };
 
+/// The protocols whose sockets are looked at.
+const PROTOCOLS: [u8; 2] = [protocol::TCP, protocol::UDP];
+
 /// Of all that were closed, one of each program, protocol, device and address that it sent from; at most [`MOST`].
 #[derive(Debug, Default)]
 pub struct Distinct {
@@ -72,7 +75,6 @@ impl Distinct {
     /// Takes one more. No more are wanted once there are [`MOST`].
     pub fn add(&mut self, endpoint: Endpoint, flow: Flow) -> ControlFlow<()> {
         let (owner, address) = (&flow.owner, endpoint.address.ip());
-        let of_program = [protocol::TCP, protocol::UDP].contains(&endpoint.protocol);
         let sent = Sent {
             executable: (owner.executable_device, owner.executable_inode),
             comm: owner.comm.0,
@@ -82,7 +84,10 @@ impl Distinct {
             address,
             protocol: endpoint.protocol,
         };
-        if of_program && !address.is_unspecified() && self.known.insert(sent) {
+        if PROTOCOLS.contains(&endpoint.protocol)
+            && !address.is_unspecified()
+            && self.known.insert(sent)
+        {
             self.all.push((endpoint, flow));
         }
         match self.all.len() {
@@ -150,7 +155,7 @@ impl Closed {
     /// What another auditor reports of a namespace with these links; nothing of what is bound to an interface that is gone, and of
     /// other protocols.
     pub fn of_line(line: ClosedLine, links: &Links) -> Option<Self> {
-        let mut protocols = [protocol::TCP, protocol::UDP].into_iter();
+        let mut protocols = PROTOCOLS.into_iter();
         let device = match line.bound_device {
             Some(name) => Some(links.by_name(&name)?.index),
             None => None,

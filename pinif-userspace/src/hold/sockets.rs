@@ -23,7 +23,7 @@ use crate::{
         links::Links,
         netns::{NetNs, cookie},
         network::Network,
-        socket_options::held_by,
+        processes::held_by,
     },
 };
 
@@ -112,7 +112,7 @@ fn each(
 ) -> io::Result<()> {
     let mut seen = HashSet::new();
     for (pid, process) in processes(cgroup)? {
-        for (number, inode) in held_by(pid) {
+        for (number, inode) in held_by(pid, usize::MAX) {
             if !seen.insert(inode) {
                 continue;
             }
@@ -179,8 +179,7 @@ pub struct Handed {
 
 /// The IP and packet sockets among the descriptors that a command will inherit.
 pub fn handed() -> Vec<Handed> {
-    let mut all: Vec<_> = held_by(std::process::id())
-        .into_iter()
+    let mut all: Vec<_> = held_by(std::process::id(), usize::MAX)
         .filter_map(|(number, _)| describe(number))
         .collect();
     all.sort_by_key(|socket| socket.descriptor);

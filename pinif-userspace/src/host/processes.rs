@@ -61,15 +61,24 @@ pub fn name_of(id: ProcessId) -> Option<String> {
     Opened::of(id)?.name()
 }
 
-/// Whether it holds the socket with this inode. The descriptors that it got last are looked at first.
+/// The sockets among the first descriptors of whoever has this number now: each with its number and its inode, the last of them first. None,
+/// if it is gone, or may not be looked into.
+pub fn held_by(pid: u32, most: usize) -> impl Iterator<Item = (i32, u64)> {
+    let sockets = Opened::any(pid).and_then(|process| process.sockets(most));
+    sockets.into_iter().flatten()
+}
+
+/// Whether it holds the socket with this inode.
 pub fn holds(id: ProcessId, inode: u64) -> bool {
-    Opened::of(id).is_some_and(|process| process.holds(inode))
+    let sockets = Opened::of(id).and_then(|process| process.sockets(usize::MAX));
+    let mut sockets = sockets.into_iter().flatten();
+    sockets.any(|(_, held)| held == inode)
 }
 
 /// The inodes of the sockets that it holds; none, if it is gone, or may not be looked into.
 pub fn sockets_of(id: ProcessId) -> HashSet<u64> {
     Opened::of(id)
-        .and_then(|process| process.sockets())
+        .and_then(|process| process.inodes())
         .unwrap_or_default()
 }
 
@@ -147,7 +156,7 @@ pub fn holders(socket_inodes: &HashSet<u64>) -> HashMap<u64, Vec<ProcessId>> {
         .collect();
     pids.sort_unstable();
     for process in pids.into_iter().filter_map(Opened::any) {
-        let held = process.sockets().unwrap_or_default();
+        let held = process.inodes().unwrap_or_default();
         let mut wanted = held.intersection(socket_inodes).peekable();
         if wanted.peek().is_some()
             && let Some(id) = process.id()
@@ -243,35 +252,24 @@ impl Opened {
         })
     }
 
-    /// The inodes of its sockets.
-    fn sockets(&self) -> Option<HashSet<u64>> {
-        let (directory, entries) = self.descriptors()?;
-        let inode = |entry| socket_of(&directory, &entry);
-        Some(entries.filter_map(inode).collect())
-    }
-
-    /// Whether it has a socket, as one of its last descriptors at best.
-    fn holds(&self, inode: u64) -> bool {
-        let Some((directory, entries)) = self.descriptors() else {
-            return false;
-        };
-        let entries: Vec<DirEntry> = entries.collect();
-        let mut last_first = entries.iter().rev();
-        last_first.any(|entry| socket_of(&directory, entry) == Some(inode))
-    }
-
-    /// The directory of its descriptors, and these in their order.
-    fn descriptors(&self) -> Option<(File, impl Iterator<Item = DirEntry>)> {
+    /// The sockets among the first descriptors that it has, each with its number and its inode, the last of them first: what was opened a
+    /// moment ago is asked about most often.
+    fn sockets(&self, most: usize) -> Option<impl Iterator<Item = (i32, u64)> + use<>> {
         let directory: File = self.process.open_relative("fd").ok()?;
-        let entries = Dir::read_from(&directory).ok()?;
-        Some((directory, entries.filter_map(Result::ok)))
+        let entries = Dir::read_from(&directory).ok()?.filter_map(Result::ok);
+        let number = |entry: DirEntry| entry.file_name().to_str().ok()?.parse().ok();
+        let numbers: Vec<i32> = entries.filter_map(number).take(most).collect();
+        let socket = move |number: i32| {
+            let target = readlinkat(&directory, number.to_string(), Vec::new()).ok()?;
+            Some((number, inode::in_link(target.to_str().ok()?, "socket")?))
+        };
+        Some(numbers.into_iter().rev().filter_map(socket))
     }
-}
 
-/// The inode of the socket that an entry of such a directory is.
-fn socket_of(directory: &File, entry: &DirEntry) -> Option<u64> {
-    let target = readlinkat(directory, entry.file_name(), Vec::new()).ok()?;
-    inode::in_link(target.to_str().ok()?, "socket")
+    /// The inodes of all of them.
+    fn inodes(&self) -> Option<HashSet<u64>> {
+        Some(self.sockets(usize::MAX)?.map(|(_, inode)| inode).collect())
+    }
 }
 
 /// What `/proc` counts starts in, in nanoseconds.
@@ -305,144 +303,4 @@ pub fn looked_at<T>(id: ProcessId, look: impl FnOnce(&Path) -> T) -> Option<T> {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::{
-        io::{Read as _, Write as _},
-        net::UdpSocket,
-        process::{self, Command, Stdio},
-    };
-
-    use super::*;
-
-    fn inode(socket: &UdpSocket) -> u64 {
-        nix::sys::stat::fstat(socket).expect("fstat").st_ino
-    }
-
-    /// Whoever has the number.
-    fn any(pid: u32) -> ProcessId {
-        ProcessId { pid, started: 0 }
-    }
-
-    fn myself() -> ProcessId {
-        let opened = Opened::any(process::id());
-        opened.and_then(|own| own.id()).expect("this process")
-    }
-
-    #[test]
-    fn a_process_is_known_by_its_number_and_its_start() {
-        let own = myself();
-        let with_start = |started| ProcessId { started, ..own };
-        for started in [0, own.started, own.started + tick() - 1] {
-            let id = with_start(started);
-            assert_eq!(describe(id).map(|process| process.id), Some(own), "{id:?}");
-            assert!(name_of(id).is_some() && is_there(id), "{id:?}");
-            let descriptor = descriptor_of(id).expect("a descriptor");
-            assert!(descriptor.is_some(), "{id:?}");
-            assert_eq!(looked_at(id, |path| path.join("exe").exists()), Some(true));
-        }
-        let socket = UdpSocket::bind("127.0.0.1:0").expect("a socket");
-        assert!(sockets_of(own).contains(&inode(&socket)) && holds(own, inode(&socket)));
-        for another in [1, own.started - 1, own.started + tick()] {
-            let id = with_start(another);
-            assert_eq!(describe(id), None, "{id:?}");
-            assert_eq!(name_of(id), None, "{id:?}");
-            assert!(sockets_of(id).is_empty() && !is_there(id), "{id:?}");
-            assert!(!holds(id, inode(&socket)), "{id:?}");
-            let descriptor = descriptor_of(id).expect("it is not asked");
-            assert!(descriptor.is_none(), "{id:?}");
-            assert_eq!(looked_at(id, |path| path.join("exe").exists()), None);
-        }
-    }
-
-    #[test]
-    fn this_process_is_described() {
-        let own = describe(any(process::id())).expect("this process");
-        let exe = std::env::current_exe().expect("an executable");
-        assert_eq!(own.id, myself());
-        assert_eq!(own.exe.as_deref(), exe.to_str());
-        assert_eq!(own.uid, nix::unistd::geteuid().as_raw());
-        assert_eq!(describe_of(own.id, own.uid).as_ref(), Some(&own));
-        assert!(
-            own.comm.len() <= 15 && exe.to_string_lossy().contains(own.comm.trim()),
-            "{}",
-            own.comm
-        );
-        assert!(own.cgroup.is_some_and(|path| path.starts_with('/')));
-    }
-
-    #[test]
-    fn the_effective_user_is_found_under_any_name() {
-        let status =
-            b"Name:\t\xff\\nUid:\t7\t7\nUmask:\t0022\nUid:\t1000\t1001\t1002\t1003\nGid:\t1\n";
-        assert_eq!(effective_user(status), Some(1001));
-        assert_eq!(effective_user(b"Name:\ta\n"), None);
-    }
-
-    #[test]
-    fn the_parent_and_the_start_are_found_behind_any_name() {
-        let mut stat = b"7 (\xff) 1 2) S 4".to_vec();
-        (5..22).for_each(|field| stat.extend(format!(" {field}").bytes()));
-        stat.extend(b" 4711 9 9\n");
-        assert_eq!(parse_stat(&stat), Some((4, 4711)));
-        assert_eq!(parse_stat(b"7 (a) S 1"), None);
-    }
-
-    #[test]
-    fn a_process_that_is_gone_is_none() {
-        let mut child = Command::new("true")
-            .stdout(Stdio::null())
-            .spawn()
-            .expect("true");
-        let id = any(child.id());
-        child.wait().expect("wait");
-        assert_eq!(describe(id), None);
-        assert!(sockets_of(id).is_empty());
-        assert!(descriptor_of(id).expect("none").is_none());
-        assert_eq!(describe(any(u32::MAX)), None);
-    }
-
-    /// What was opened of one that has ended says nothing, also of who has its number by then.
-    #[test]
-    fn what_is_read_is_of_the_process_that_was_opened() {
-        let mut child = Command::new("cat")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("cat");
-        // What it has read and written, it has done under its own name.
-        let (input, output) = (child.stdin.as_mut(), child.stdout.as_mut());
-        input.expect("a pipe").write_all(b"x").expect("it reads");
-        output
-            .expect("a pipe")
-            .read_exact(&mut [0])
-            .expect("it writes");
-        let opened = Opened::any(child.id()).expect("a process");
-        assert_eq!(opened.name().as_deref(), Some("cat"));
-        child
-            .kill()
-            .and_then(|()| child.wait().map(drop))
-            .expect("its end");
-        assert_eq!((opened.id(), opened.name()), (None, None));
-        assert_eq!(opened.describe(None), None);
-        assert_eq!(opened.sockets(), None);
-    }
-
-    #[test]
-    fn this_process_has_ancestors() {
-        let all = ancestors();
-        assert_eq!(all[0], myself());
-        let parent = nix::unistd::getppid().as_raw().cast_unsigned();
-        assert_eq!(all[1].pid, parent);
-    }
-
-    #[test]
-    fn the_holder_of_a_socket_is_found() {
-        let socket = UdpSocket::bind("127.0.0.1:0").expect("a socket");
-        let inode = inode(&socket);
-        let found = holders(&HashSet::from([inode]));
-        assert_eq!(found, HashMap::from([(inode, vec![myself()])]));
-        drop(socket);
-        assert!(!sockets_of(myself()).contains(&inode));
-        assert!(holders(&HashSet::from([inode])).is_empty());
-    }
-}
+mod tests;

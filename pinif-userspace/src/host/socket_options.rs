@@ -3,7 +3,6 @@
 
 use std::{
     collections::HashMap,
-    fs,
     net::{IpAddr, Ipv4Addr},
     os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd},
 };
@@ -16,10 +15,7 @@ use rustix::{
 };
 use socket2::{SockRef, Type};
 
-use super::{
-    inode,
-    processes::{ProcessId, descriptor_of},
-};
+use super::processes::{ProcessId, descriptor_of, held_by};
 
 /// The interfaces that a socket's options name for what it sends while it is bound to no device. TCP looks at none of them
 /// (`udp_sendmsg`, `udpv6_sendmsg`, `raw_sendmsg`, `rawv6_sendmsg`).
@@ -255,7 +251,7 @@ fn copies(
     is_wanted: impl Fn(u64) -> bool,
 ) -> impl Iterator<Item = (u64, OwnedFd)> {
     let descriptor = descriptor_of(process).ok().flatten();
-    let all = descriptor.is_some().then(|| descriptors(process.pid, most));
+    let all = descriptor.is_some().then(|| held_by(process.pid, most));
     let wanted = all
         .into_iter()
         .flatten()
@@ -266,24 +262,6 @@ fn copies(
         let is_it = fstat(&socket).is_ok_and(|status| status.st_ino == inode);
         is_it.then_some((inode, socket))
     })
-}
-
-/// The sockets among a process's descriptors: their numbers and inodes.
-pub fn held_by(pid: u32) -> Vec<(i32, u64)> {
-    descriptors(pid, usize::MAX).collect()
-}
-
-/// The sockets among the first descriptors of a process, the last of them first: what was opened a moment ago is asked about most often.
-fn descriptors(pid: u32, most: usize) -> impl Iterator<Item = (i32, u64)> {
-    let socket = |entry: fs::DirEntry| {
-        let target = fs::read_link(entry.path()).ok()?;
-        let inode = inode::in_link(target.to_str()?, "socket")?;
-        Some((entry.file_name().to_str()?.parse().ok()?, inode))
-    };
-    let files = fs::read_dir(format!("/proc/{pid}/fd"));
-    let files = files.into_iter().flatten().filter_map(Result::ok);
-    let files: Vec<fs::DirEntry> = files.take(most).collect();
-    files.into_iter().rev().filter_map(socket)
 }
 
 #[cfg(test)]

@@ -118,29 +118,25 @@ impl Counters {
         self.value(key).map(|FindingValue { state, .. }| state)
     }
 
-    /// Several findings, in the order of their keys; nothing of one that is not there.
-    pub fn several<'a>(
+    /// All that the kernel has of one finding.
+    pub fn value(&self, key: &FindingKey) -> Option<FindingValue> {
+        self.values(std::iter::once(key)).pop().flatten()
+    }
+
+    /// The same of several, in the order of their keys; nothing of one that is not there.
+    pub fn values<'a>(
         &self,
         keys: impl Iterator<Item = &'a FindingKey>,
-    ) -> Vec<Option<FindingState>> {
+    ) -> Vec<Option<FindingValue>> {
         let read = |key| Some((key, self.findings.get(key, 0).ok()?));
         let found: Vec<Option<(&FindingKey, FindingValue)>> = keys.map(read).collect();
         // After all of them.
         let add = self.steady.adder();
         let counted = |(key, mut value): (&FindingKey, FindingValue)| {
             add.as_ref().ok()?(key, &mut value);
-            Some(value.state)
+            Some(value)
         };
         found.into_iter().map(|one| one.and_then(counted)).collect()
-    }
-
-    /// All that the kernel has of one finding.
-    pub fn value(&self, key: &FindingKey) -> Option<FindingValue> {
-        let mut value = self.findings.get(key, 0).ok()?;
-        // After the finding.
-        let add = self.steady.adder().ok()?;
-        add(key, &mut value);
-        Some(value)
     }
 
     /// Removes a finding that nothing is counted for any more: the next packet like it is a first one again.
@@ -192,15 +188,24 @@ impl Counters {
     pub fn losses(&self) -> Result<Vec<(Loss, u64)>> {
         let mut lost = Vec::new();
         for loss in Loss::ALL {
-            let per_cpu = self
-                .losses
-                .get(&(loss as u32), 0)
-                .context("the counters of losses cannot be read from their map")?;
-            let sum: u64 = per_cpu.iter().sum();
+            let sum = self.lost(loss)?;
             if sum > 0 {
                 lost.push((loss, sum));
             }
         }
         Ok(lost)
+    }
+
+    /// What was lost at one place.
+    ///
+    /// # Errors
+    ///
+    /// When the map cannot be read.
+    pub fn lost(&self, loss: Loss) -> Result<u64> {
+        let per_cpu = self
+            .losses
+            .get(&(loss as u32), 0)
+            .context("the counters of losses cannot be read from their map")?;
+        Ok(per_cpu.iter().sum())
     }
 }

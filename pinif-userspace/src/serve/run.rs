@@ -26,7 +26,7 @@ use super::{
     web::Web,
 };
 use crate::{
-    control::connection::{answer_all, take_all},
+    control::connection::{self, Requests, take_all},
     history::{Retention, Store},
     host::identity::Identity,
     surfaces::Level,
@@ -138,7 +138,9 @@ async fn serve(plan: Plan) -> Result<()> {
                 (Incoming::Tcp(stream, peer), Some(door)) => {
                     door.pass(stream, peer, answer, stopped).await;
                 }
-                (incoming, _) => answer_all(incoming.plain(), answer, stopped).await,
+                (incoming, _) => {
+                    connection::answer(incoming.plain(), Requests::All, answer, stopped).await;
+                }
             }
         })
     });

@@ -40,6 +40,13 @@ fn change(bench: &Bench, number: u8) {
     bench.card().add_address("fab0", address).expect("added");
 }
 
+/// A finding's line has these values.
+fn has(finding: &Value, values: &[(&str, &str)]) {
+    for (key, value) in values {
+        assert_eq!(finding[key], *value, "{finding}");
+    }
+}
+
 #[test]
 fn what_would_leak_is_reported_once_while_it_holds() {
     scenario("foresee audit", &[], |bench| {
@@ -159,14 +166,15 @@ fn sockets_that_are_gone_are_foreseen_as_they_were_seen() {
             line.contains("\"latent\":true") && line.contains("\"destination\":\"10.0.0.2:9\"")
         });
         let finding = valid(&line, pinif_userspace::findings::line::schema);
-        for (key, value) in [
-            ("kind", "policy-escape"),
-            ("if", "fab0 down"),
-            ("rule", "control-plane"),
-            ("egress_interface", "eth1"),
-        ] {
-            assert_eq!(finding[key], value, "{finding}");
-        }
+        has(
+            &finding,
+            &[
+                ("kind", "policy-escape"),
+                ("if", "fab0 down"),
+                ("rule", "control-plane"),
+                ("egress_interface", "eth1"),
+            ],
+        );
         assert_eq!(finding["process"]["pid"], request.pid, "{finding}");
         // As it would, once it is so.
         bench.card().set_down("fab0").expect("down");
@@ -214,15 +222,16 @@ fn what_an_audit_beside_it_has_seen_is_foreseen() {
             panic!("{lines:?}")
         };
         assert_eq!(status, Some(2), "{finding}");
-        for (key, value) in [
-            ("kind", "policy-escape"),
-            ("if", "fab0 down"),
-            ("rule", "control-plane"),
-            ("egress_interface", "eth1"),
-            ("destination", "10.0.0.2:9"),
-        ] {
-            assert_eq!(finding[key], value, "{finding}");
-        }
+        has(
+            finding,
+            &[
+                ("kind", "policy-escape"),
+                ("if", "fab0 down"),
+                ("rule", "control-plane"),
+                ("egress_interface", "eth1"),
+                ("destination", "10.0.0.2:9"),
+            ],
+        );
         assert_eq!(finding["process"]["pid"], seen.pid, "{finding}");
         assert_ne!(finding["process"]["pid"], request.pid, "{finding}");
         auditor.stop_unsettled();
@@ -236,15 +245,16 @@ fn what_an_audit_beside_it_has_seen_is_foreseen() {
             panic!("{lines:?}")
         };
         assert_eq!(status, Some(2), "{finding}");
-        for (key, value) in [
-            ("kind", "policy-escape"),
-            ("rule", "control-plane"),
-            ("egress_interface", "eth1"),
-            ("destination", "10.0.0.0/8"),
-            ("protocol", "udp"),
-        ] {
-            assert_eq!(finding[key], value, "{finding}");
-        }
+        has(
+            finding,
+            &[
+                ("kind", "policy-escape"),
+                ("rule", "control-plane"),
+                ("egress_interface", "eth1"),
+                ("destination", "10.0.0.0/8"),
+                ("protocol", "udp"),
+            ],
+        );
         assert_eq!(finding["process"]["pid"], contained.pid, "{finding}");
         assert_ne!(finding["process"]["pid"], outside.pid, "{finding}");
         assert_eq!(summary["asked"], serde_json::json!([socket]), "{summary}");
@@ -268,15 +278,16 @@ fn sockets_that_were_contained_and_are_gone_are_foreseen_by_the_address_that_the
             line.contains("\"latent\":true") && line.contains("\"destination\":\"10.0.0.0/8\"")
         });
         let finding = valid(&line, pinif_userspace::findings::line::schema);
-        for (key, value) in [
-            ("kind", "policy-escape"),
-            ("if", "fab0 down"),
-            ("rule", "control-plane"),
-            ("egress_interface", "eth1"),
-            ("protocol", "udp"),
-        ] {
-            assert_eq!(finding[key], value, "{finding}");
-        }
+        has(
+            &finding,
+            &[
+                ("kind", "policy-escape"),
+                ("if", "fab0 down"),
+                ("rule", "control-plane"),
+                ("egress_interface", "eth1"),
+                ("protocol", "udp"),
+            ],
+        );
         assert_eq!(finding["process"]["pid"], inside.pid, "{finding}");
         let report = auditor.stop_unsettled();
         let of_outside = format!("\"pid\":{},", outside.pid);

@@ -56,7 +56,6 @@ pub(super) fn serve(
         hub: Arc::downgrade(hub),
         words: surfaces::words,
         beside: Some(Handle::current()),
-        written: Arc::default(),
         metrics: surfaces::metrics::answer,
         sockets: Sockets::default(),
     };

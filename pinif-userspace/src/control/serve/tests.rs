@@ -49,7 +49,6 @@ fn a_reader_that_stands_still_costs_at_most_a_mebibyte_and_learns_what_it_missed
         hub: Arc::downgrade(&hub),
         words: |_| Vec::new(),
         beside: None,
-        written: Arc::default(),
         metrics: |_, _| ("text/plain", String::new()),
         sockets: Sockets::default(),
     };

@@ -27,7 +27,7 @@ use super::{
 };
 use crate::control::{
     answer::{Answer, problem, too_many},
-    connection::answer_all,
+    connection::{self, Requests},
 };
 
 /// How long the first byte may take, and how long the handshake.
@@ -105,7 +105,8 @@ impl Passing {
             Ok(Ok(1)) if first == [HANDSHAKE] => {}
             Ok(Ok(1)) => {
                 in_force.refuse(Refused::Plain);
-                return answer_all(stream, |_| ready(plain()), stopped).await;
+                return connection::answer(stream, Requests::All, |_| ready(plain()), stopped)
+                    .await;
             }
             // It says nothing, or is gone.
             _ => return in_force.refuse(Refused::Handshake),
@@ -125,7 +126,7 @@ impl Passing {
                 }
             }
         };
-        answer_all(stream, admitted, stopped).await;
+        connection::answer(stream, Requests::All, admitted, stopped).await;
     }
 
     /// Why a request is refused, if it is: it is held to what is in force when it comes.

@@ -4,6 +4,7 @@ use std::process::Command;
 
 use super::links::{
     Link, V4, V6, by_address, by_device, by_rule, link_type, number, number_v6, tunnel, tunnelled,
+    vlan,
 };
 use crate::bench::carry::{COUNT, From, Mistake, Then, developer, operator};
 use crate::bench::{Bench, CONTROL_PLANE, Need, scenario};
@@ -94,12 +95,7 @@ link_type!(
         "30 link-vlan-device"
     ],
     |bench| {
-        bench.run("ip", "link add link fab0 name fab2 type vlan id 5");
-        let peer = &bench.chassis.peer;
-        let far = Device::new(LinkKind::Vlan, "far2").id(5).over("fab0");
-        peer.add_device(far).expect("a VLAN");
-        peer.set_up("far2").expect("it goes up");
-        number(bench, "far2");
+        vlan(bench);
     }
 );
 link_type!(

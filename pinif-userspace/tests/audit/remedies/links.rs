@@ -120,6 +120,16 @@ pub(super) fn by_device(link: &Link) {
     .is_fixed_by_each();
 }
 
+/// A VLAN on both ends of fab0's cable.
+pub(super) fn vlan(bench: &Bench) {
+    bench.run("ip", "link add link fab0 name fab2 type vlan id 5");
+    let peer = &bench.chassis.peer;
+    let far = Device::new(LinkKind::Vlan, "far2").id(5).over("fab0");
+    peer.add_device(far).expect("a VLAN");
+    peer.set_up("far2").expect("it goes up");
+    number(bench, "far2");
+}
+
 /// Gives fab2 its network, of which the peer's link has an address too, and a route that leads away from it.
 pub(super) fn number(bench: &Bench, far: &str) {
     bench.run("ip", "link set fab2 multicast off up");

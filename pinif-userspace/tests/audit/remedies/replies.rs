@@ -1,10 +1,10 @@
 //! Remedies of `reply-escape`: the answer goes where the request came in by.
 
-use super::links::{number, tunnelled};
+use super::links::{number, tunnelled, vlan};
 use crate::bench::arrivals::Arrivals;
 use crate::bench::carry::{COUNT, on_card, set};
 use crate::bench::{Bench, Need, Report, note, scenario};
-use pinif_lab::{Device, LinkKind};
+use pinif_lab::LinkKind;
 
 /// A server that is asked, and answers by eth1.
 struct Reply {
@@ -220,12 +220,7 @@ fn an_answer_leaves_by_the_vlan_where_it_was_asked() {
         &["30 reply-vlan", "30 reply-vlan-pktinfo"],
         &[Need::Link(LinkKind::Vlan)],
         |bench| {
-            bench.run("ip", "link add link fab0 name fab2 type vlan id 5");
-            let peer = &bench.chassis.peer;
-            let far = Device::new(LinkKind::Vlan, "far2").id(5).over("fab0");
-            peer.add_device(far).expect("a VLAN");
-            peer.set_up("far2").expect("it goes up");
-            number(bench, "far2");
+            vlan(bench);
             introduce(bench, "far2");
         },
     );

@@ -2,11 +2,25 @@
 
 use std::io::{BufRead as _, BufReader, Write as _};
 
-use pinif_userspace::control::{EventsFilter, protocol::EventLine};
+use pinif_userspace::control::{Client, Events, EventsFilter, protocol::EventLine};
 use procfs::process::Process;
 
 use super::asked::{LEAK, Place, run};
 use crate::bench::scenario;
+
+/// The events of the auditor that listens at a place.
+async fn follow(place: &Place, filter: EventsFilter) -> Events {
+    let client = Client::find(Some(place.path())).expect("a path");
+    client.events(&filter).await.expect("events")
+}
+
+/// All of them, and snapshots.
+fn snapshots() -> EventsFilter {
+    EventsFilter {
+        snapshots: Some(true),
+        ..EventsFilter::default()
+    }
+}
 
 #[test]
 fn events_begin_with_the_state_and_end_with_the_summary() {
@@ -14,13 +28,11 @@ fn events_begin_with_the_state_and_end_with_the_summary() {
         let place = Place::new();
         let auditor = place.audit(bench, &[]);
         run(async {
-            let client =
-                pinif_userspace::control::Client::find(Some(place.path())).expect("a path");
             let filter = EventsFilter {
                 severity: Some("leak".to_owned()),
                 ..EventsFilter::default()
             };
-            let mut events = client.events(&filter).await.expect("events");
+            let mut events = follow(&place, filter).await;
             let first = events.next().await.expect("a line");
             assert!(matches!(first, Some(EventLine::Status(_))), "{first:?}");
             // The risk is not asked for.
@@ -56,13 +68,7 @@ fn snapshots_come_only_where_they_are_asked_for() {
         let place = Place::new();
         let auditor = place.audit(bench, &[]);
         run(async {
-            let client =
-                pinif_userspace::control::Client::find(Some(place.path())).expect("a path");
-            let filter = EventsFilter {
-                snapshots: Some(true),
-                ..EventsFilter::default()
-            };
-            let mut events = client.events(&filter).await.expect("events");
+            let mut events = follow(&place, snapshots()).await;
             let mut last = 0;
             for _ in 0..3 {
                 let Some(EventLine::Status(status)) = events.next().await.expect("a line") else {
@@ -83,13 +89,7 @@ fn a_follower_wakes_nobody_but_the_collector() {
         let place = Place::new();
         let auditor = place.audit(bench, &[]);
         run(async {
-            let client =
-                pinif_userspace::control::Client::find(Some(place.path())).expect("a path");
-            let filter = EventsFilter {
-                snapshots: Some(true),
-                ..EventsFilter::default()
-            };
-            let mut events = client.events(&filter).await.expect("events");
+            let mut events = follow(&place, snapshots()).await;
             let mut woken = Vec::new();
             while woken.len() < 4 {
                 let line = events.next().await.expect("a line");

@@ -340,7 +340,6 @@ proptest! {
         prop_assert_eq!(by_key(&all), by_key(&shuffled));
     }
 
-    /// A finding is named in one that is as grave at least, so that the gravest of all is named in none, and none in itself.
     /// What is not compared, since no key says that it may be related, is named in nothing.
     #[test]
     fn what_is_named_in_another_is_related_by_its_key(all in some_known()) {
@@ -352,6 +351,7 @@ proptest! {
         }
     }
 
+    /// A finding is named in one that is as grave at least, so that the gravest of all is named in none, and none in itself.
     #[test]
     fn the_gravest_is_never_named_in_another(all in some_known()) {
         let named = named(&all);

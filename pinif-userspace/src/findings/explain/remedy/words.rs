@@ -286,11 +286,12 @@ impl fmt::Display for Order<'_> {
             ),
             Remedy::Restore { link, lost, then } => {
                 match lost {
-                    Lost::Down { is_bare: false, .. } => write!(f, "bring {link} up")?,
-                    Lost::Down { is_bare: true, .. } => write!(
-                        f,
-                        "bring {link} up, give it its address of IPv6 again, which the kernel removed when it went down"
-                    )?,
+                    Lost::Down { is_bare, .. } => {
+                        write!(f, "bring {link} up")?;
+                        if *is_bare {
+                            f.write_str(", give it its address of IPv6 again, which the kernel removed when it went down")?;
+                        }
+                    }
                     Lost::Carrier => write!(
                         f,
                         "give {link} a carrier (its cable, the other end, or the interface below it)"
