@@ -12,6 +12,7 @@ mod dist;
 mod fuzz;
 mod launch;
 mod linker;
+mod own_network;
 mod package;
 mod process;
 mod prometheus;

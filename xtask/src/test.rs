@@ -11,7 +11,9 @@ use anyhow::{Context as _, Result, bail};
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
 
 use crate::{
-    build, package,
+    build,
+    own_network::OwnNetwork,
+    package,
     process::{can_be_root, in_words, is_root, output, run as run_command, say, sudo},
     prometheus,
     report::Report,
@@ -88,6 +90,7 @@ pub fn run(workspace: &Workspace, args: &Args) -> Result<ExitCode> {
     report.add_work("build", started.elapsed());
 
     survive_interrupts()?;
+    let own = OwnNetwork::read().context("cannot read this machine's own network")?;
     count_this_kernel(workspace, args, &mut report)?;
     if let Some(programs) = prometheus {
         prometheus::check(workspace, &programs, &mut report);
@@ -104,6 +107,7 @@ pub fn run(workspace: &Workspace, args: &Args) -> Result<ExitCode> {
         vm::run_scenarios(workspace, &supply, vm::Chosen::Selections, &mut report)?;
         vm::arm64::run(workspace, &arm64, &mut report);
     }
+    own.check(&mut report);
     Ok(if report.close(began.elapsed()) {
         ExitCode::SUCCESS
     } else {
