@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
+use nix::sys::signal::Signal;
 use pcap_file::pcapng::{
     Block, PcapNgReader,
     blocks::{
@@ -113,5 +114,32 @@ fn the_first_packets_of_each_finding_are_captured_either_way() {
         assert_eq!(of("out"), [("1", &peer[..]), ("2", &peer)]);
         assert_eq!(of("in"), [("1", &card[..]), ("2", &card)]);
         assert_eq!(packets.len(), 4, "{report}");
+    });
+}
+
+/// More than the ring buffer holds while the collector reads nothing of it: what is not in the file is counted, and the finding has all.
+#[test]
+fn a_flood_that_fills_the_ring_is_counted_and_hides_no_finding() {
+    scenario("capture flood", &[], |bench| {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("leaks.pcapng");
+        let text = path.to_str().expect("a path that is text");
+        let arguments = ["--capture", text, "--capture-packets", "64"];
+        let arguments = [&arguments[..], &["--capture-snaplen", "65528"]].concat();
+        let auditor = bench.audit_with(CONTROL_PLANE, &arguments);
+        auditor.signal(Signal::SIGSTOP);
+        bench.send("udp --bind-device fab0 --pktinfo eth1 --to 10.0.0.2:9 --count 64");
+        auditor.signal(Signal::SIGCONT);
+        let report = auditor.stop();
+
+        let captured = read(&path).len() as u64;
+        let lost = report.summary.uncounted.get("captures-full");
+        let lost = lost.copied().unwrap_or_default();
+        // A record has room for the largest packet that may come.
+        assert!((1..=16).contains(&captured), "{captured} captured");
+        assert_eq!(captured + lost, 64, "{report}");
+        let packets = report.findings.iter().map(|finding| finding.packets);
+        assert_eq!(packets.collect::<Vec<_>>(), [64], "{report}");
+        assert_eq!(report.status.code(), Some(2), "{}", report.stderr);
     });
 }
