@@ -175,9 +175,16 @@ pub struct EventsFilter {
     #[serde(
         default,
         skip_serializing_if = "Option::is_none",
-        deserialize_with = "truth"
+        deserialize_with = "snapshots"
     )]
     pub snapshots: Option<bool>,
+    /// Whether there is an `alive` each five seconds.
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "alive"
+    )]
+    pub alive: Option<bool>,
 }
 
 impl FindingsFilter {
@@ -206,6 +213,7 @@ impl FindingsFilter {
             netns: self.netns.clone(),
             process: self.process.clone(),
             snapshots: None,
+            alive: None,
         }
     }
 }
@@ -259,7 +267,11 @@ fn limit_to<'de, D: Deserializer<'de>>(text: D, most: u32) -> Result<Option<u32>
     Ok(limit)
 }
 
-fn truth<'de, D: Deserializer<'de>>(text: D) -> Result<Option<bool>, D::Error> {
+fn alive<'de, D: Deserializer<'de>>(text: D) -> Result<Option<bool>, D::Error> {
+    number(text, "alive", "`true` or `false`")
+}
+
+fn snapshots<'de, D: Deserializer<'de>>(text: D) -> Result<Option<bool>, D::Error> {
     number(text, "snapshots", "`true` or `false`")
 }
 

@@ -3,6 +3,7 @@
 //! `protocol` is what is said, `serve` says it, `client` asks. Nothing here touches eBPF, and nobody who asks makes the collector
 //! wait: it answers with facts, from which the answers are made here.
 
+mod alive;
 pub(crate) mod answer;
 mod ask;
 mod client;

@@ -305,6 +305,8 @@ pub enum EventLine<'a> {
     Notice(NoticeLine),
     /// Events are missing here, since they were not read fast enough. All packets are counted: ask `/v1/findings` again.
     Lost(Lost),
+    /// The auditor goes on, whatever else there is to say.
+    Alive,
     /// The audit has ended: exact totals.
     Summary(Cow<'a, Summary>),
     /// A line of a type that this version does not know: it is only read.
@@ -322,6 +324,7 @@ impl EventLine<'_> {
             Self::Uncounted(_) => "uncounted",
             Self::Notice(_) => "notice",
             Self::Lost(_) => "lost",
+            Self::Alive => "alive",
             Self::Summary(_) => "summary",
             Self::Unknown => "unknown",
         }

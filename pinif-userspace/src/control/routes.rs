@@ -17,6 +17,7 @@ use tokio::runtime::Handle;
 use tower_service::Service as _;
 
 use super::{
+    alive::Alive,
     answer::{Answer, Refused, json, problem, too_many, with, wrong},
     ask::Collector,
     closed,
@@ -70,6 +71,7 @@ impl Routes {
             .route(path::OPENAPI, get(description))
             .fallback(unknown)
             .layer(Extension(Arc::<Written>::default()))
+            .layer(Extension(Alive::now()))
             .with_state(sources);
         Self(router)
     }
@@ -182,6 +184,7 @@ async fn events(
     State(sources): State<Sources>,
     Extension(ticket): Extension<Arc<Ticket>>,
     Extension(shared): Extension<Arc<Written>>,
+    Extension(alive): Extension<Alive>,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Outcome {
@@ -204,6 +207,7 @@ async fn events(
         query,
         words: sources.words,
         shared,
+        alive: filter.alive.unwrap_or_default().then_some(alive),
         collector: sources.collector,
         follows,
     };

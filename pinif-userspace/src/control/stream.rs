@@ -9,6 +9,7 @@ use axum::{
 use futures::stream;
 
 use super::{
+    alive::Alive,
     answer::{Answer, with},
     ask::Collector,
     protocol::{EventLine, Status},
@@ -34,6 +35,8 @@ pub struct Stream {
     pub words: Words,
     /// Lines that were written to others.
     pub shared: Arc<Written>,
+    /// When it is told that the auditor goes on, if it wants to be.
+    pub alive: Option<Alive>,
     /// Who is asked for the state.
     pub collector: Collector,
     /// The reader.
@@ -96,7 +99,14 @@ impl State {
             self.put_state().await;
         }
         while self.ready.is_empty() {
-            let delivery = self.stream.follower.next().await?;
+            let delivery = tokio::select! {
+                biased;
+                delivery = self.stream.follower.next() => delivery?,
+                () = Alive::next(self.stream.alive.as_ref()) => {
+                    self.put(&EventLine::Alive);
+                    continue;
+                }
+            };
             self.take(&delivery).await;
         }
         self.ready.pop_front()

@@ -183,6 +183,7 @@ impl Follower {
                 }
                 EventLine::Ready(_)
                 | EventLine::Uncounted(_)
+                | EventLine::Alive
                 | EventLine::Notice(_)
                 | EventLine::Unknown => {}
             }

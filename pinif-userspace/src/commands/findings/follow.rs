@@ -14,15 +14,15 @@ use tokio::{
 use super::print::Printer;
 use crate::{
     commands::form::Form,
-    control::{Client, ClientError, Events, FindingsFilter, protocol::EventLine},
+    control::{Client, ClientError, Events, EventsFilter, FindingsFilter, protocol::EventLine},
     findings::{alert_state::AlertState, line::FindingLine},
     text::streams,
 };
 
 /// How often another auditor is looked for.
 const AGAIN: Duration = Duration::from_secs(1);
-/// How long nothing may come before the auditor is asked whether it still answers.
-const SILENCE: Duration = Duration::from_secs(5);
+/// How long nothing may come before the auditor is asked whether it still answers: it says each five seconds that it goes on.
+const SILENCE: Duration = Duration::from_secs(8);
 /// People are shown one again when its count is so many times what was shown last.
 const GROWN: u64 = 10;
 
@@ -68,7 +68,7 @@ struct Known {
 impl Following<'_> {
     async fn run(&mut self, client: &mut Client) -> Result<()> {
         // There must be one at first.
-        let mut events = client.events(&self.filter.events()).await?;
+        let mut events = client.events(&self.wanted()).await?;
         loop {
             let outcome = self.one_run(client, &mut events).await;
             streams::note(match outcome {
@@ -84,7 +84,7 @@ impl Following<'_> {
             });
             events = loop {
                 sleep(AGAIN).await;
-                match client.events(&self.filter.events()).await {
+                match client.events(&self.wanted()).await {
                     Ok(events) => break events,
                     Err(
                         ClientError::NotThere(_)
@@ -98,6 +98,14 @@ impl Following<'_> {
                 }
             };
             streams::note("an auditor answers again");
+        }
+    }
+
+    /// The events: those of the findings that are shown, and signs of life.
+    fn wanted(&self) -> EventsFilter {
+        EventsFilter {
+            alive: Some(true),
+            ..self.filter.events()
         }
     }
 

@@ -4,6 +4,7 @@ use std::{
     io::{Read, Write as _},
     os::unix::net::UnixStream,
     path::{Path, PathBuf},
+    process::Command,
     time::{Duration, Instant},
 };
 
@@ -39,6 +40,14 @@ impl Place {
     pub fn audit<'b>(&self, bench: &'b Bench, arguments: &[&str]) -> Auditor<'b> {
         let setup = bench.auditor().arguments(arguments);
         setup.arguments([Path::new("--socket"), &self.path]).start()
+    }
+
+    /// The command with these arguments, which asks here.
+    pub fn pinif(&self, arguments: &str) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_pinif"));
+        command.args(arguments.split_whitespace());
+        command.arg("--socket").arg(&self.path);
+        command
     }
 
     /// Asks with a client.

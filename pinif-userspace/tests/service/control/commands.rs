@@ -15,16 +15,8 @@ use pinif_userspace::schema;
 use super::asked::{LEAK, Place};
 use crate::bench::{Pinif, scenario, valid};
 
-/// The command, asking here.
-fn pinif(place: &Place, arguments: &str) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_pinif"));
-    command.args(arguments.split_whitespace());
-    command.arg("--socket").arg(place.path());
-    command
-}
-
 fn ask(place: &Place, arguments: &str) -> Output {
-    pinif(place, arguments).output().expect("pinif runs")
+    place.pinif(arguments).output().expect("pinif runs")
 }
 
 /// What it prints, where it succeeds.
@@ -265,10 +257,8 @@ fn following_goes_on_with_the_next_auditor() {
         let mut auditor = place.audit(bench, &[]);
         bench.send(&format!("{LEAK} --count 3"));
         let first = auditor.wait_for_finding("device-escape");
-        let mut follower = Pinif::start(pinif(
-            &place,
-            "findings --follow --format json --severity leak",
-        ));
+        let mut follower =
+            Pinif::start(place.pinif("findings --follow --format json --severity leak"));
         let is = |id: &str, packets: u64| {
             let (id, packets) = (
                 format!("\"id\":\"{id}\""),

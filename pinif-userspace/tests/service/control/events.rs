@@ -2,11 +2,12 @@
 
 use std::io::{BufRead as _, BufReader, Write as _};
 
+use nix::sys::signal::Signal;
 use pinif_userspace::control::{Client, Events, EventsFilter, protocol::EventLine};
 use procfs::process::Process;
 
 use super::asked::{LEAK, Place, run};
-use crate::bench::scenario;
+use crate::bench::{Pinif, scenario};
 
 /// The events of the auditor that listens at a place.
 async fn follow(place: &Place, filter: EventsFilter) -> Events {
@@ -82,26 +83,47 @@ fn snapshots_come_only_where_they_are_asked_for() {
     });
 }
 
-/// The collector writes the lines itself: no other thread of the auditor is woken for them.
+/// The collector writes the lines itself: no other thread of the auditor is woken for them, and `pinif findings --follow` asks for nothing
+/// while nothing comes.
 #[test]
 fn a_follower_wakes_nobody_but_the_collector() {
     scenario("control follower's thread", &[], |bench| {
         let place = Place::new();
         let auditor = place.audit(bench, &[]);
+        bench.send(&format!("{LEAK} --count 3"));
+        let mut follower = Pinif::start(place.pinif("findings --follow --format json"));
+        follower.wait_for_line("the finding", |line| line.contains("device-escape"));
         run(async {
-            let mut events = follow(&place, snapshots()).await;
-            let mut woken = Vec::new();
-            while woken.len() < 4 {
-                let line = events.next().await.expect("a line");
-                if let Some(EventLine::Status(status)) = line {
-                    woken.push(woken_of(status.pid, "control socket"));
+            let filter = EventsFilter {
+                alive: Some(true),
+                ..snapshots()
+            };
+            let mut events = follow(&place, filter).await;
+            let (mut pid, mut snapshots, mut woken) = (0, 0, Vec::new());
+            // The connection of the first questions is closed ten seconds after them.
+            while woken.len() < 6 && !is_still(&woken) {
+                match events.next().await.expect("a line") {
+                    Some(EventLine::Status(status)) => {
+                        pid = status.pid;
+                        snapshots += 1;
+                    }
+                    Some(EventLine::Alive) => woken.push(woken_of(pid, "control socket")),
+                    Some(EventLine::Finding(_)) => {}
+                    other => panic!("{other:?}"),
                 }
             }
-            assert!(woken[1] > 0, "it has answered");
-            assert_eq!(woken[1], woken[3], "{woken:?}");
+            assert!(snapshots > 5 && woken[0] > 0, "{snapshots}, {woken:?}");
+            assert!(is_still(&woken), "{woken:?}");
         });
+        follower.signal(Signal::SIGINT);
+        assert_eq!(follower.end().status.code(), Some(0));
         auditor.stop();
     });
+}
+
+/// Whether the last two are the same.
+fn is_still(counts: &[u64]) -> bool {
+    matches!(counts, [.., before, last] if before == last)
 }
 
 /// How often a thread of a process was woken, having waited (`voluntary_ctxt_switches` of proc_pid_status(5)).

@@ -18,12 +18,6 @@ fn pinif(arguments: &str) -> Command {
     command
 }
 
-fn asking(place: &Place, arguments: &str) -> Command {
-    let mut command = pinif(arguments);
-    command.arg("--socket").arg(place.path());
-    command
-}
-
 fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
@@ -59,7 +53,7 @@ fn nobody_waits_for_ever_for_an_auditor_that_hangs() {
         ("explain 0123456789ab", 1),
     ];
     let asked = asked.map(|(arguments, status)| {
-        let mut command = asking(&place, arguments);
+        let mut command = place.pinif(arguments);
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
         (arguments, status, command.spawn().expect("pinif runs"))
     });
@@ -88,7 +82,7 @@ fn following_notices_an_auditor_that_is_stopped() {
         let place = Place::new();
         let auditor = place.audit(bench, &[]);
         bench.send(&format!("{LEAK} --count 3"));
-        let mut follower = Pinif::start(asking(&place, "findings --follow --format json"));
+        let mut follower = Pinif::start(place.pinif("findings --follow --format json"));
         follower.wait_for_line("the finding", |line| line.contains("device-escape"));
         auditor.signal(Signal::SIGSTOP);
         follower.wait_for_note("the auditor does not answer; waiting for it, or the next one");
@@ -109,7 +103,7 @@ fn an_auditor_that_takes_no_more_callers_does_not_answer() {
     let place = Place::new();
     let _hung = hung(&place, 0);
     let _caller = UnixStream::connect(place.path()).expect("there is room for one");
-    let Output { status, stderr, .. } = asking(&place, "status").output().expect("pinif runs");
+    let Output { status, stderr, .. } = place.pinif("status").output().expect("pinif runs");
     let errors = text(&stderr);
     assert_eq!(status.code(), Some(3), "{errors}");
     assert!(errors.contains(" does not answer: "), "{errors}");

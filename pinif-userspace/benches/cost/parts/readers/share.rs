@@ -108,7 +108,7 @@ pub(super) fn run(progress: &Progress, rounds: usize) -> Result<Section> {
         name: "readers",
         title: "What readers of events cost",
         about: Some(
-            "Readers follow `/v1/events?snapshots=true`, as `pinif top` does. Traffic is at the full rate of one processor. A rate's share is of the same round's without a reader; the programs were the same ones throughout, to the byte.",
+            "Readers follow `/v1/events?snapshots=true`, as `pinif serve` does. Traffic is at the full rate of one processor. A rate's share is of the same round's without a reader; the programs were the same ones throughout, to the byte.",
         ),
         columns: vec!["traffic", "readers", "what"],
         rows: order
