@@ -1,13 +1,13 @@
-//! When those who follow are told that the auditor goes on: one that is stopped closes nothing, and who asks by requests wakes it for each.
+//! When those who follow get the line by which they know that the auditor goes on: one that is stopped closes nothing, and who asks by requests wakes it for each.
 
 use std::{future::pending, time::Duration};
 
 use tokio::time::{Instant, sleep_until};
 
-/// How often they are told.
+/// How often they get it.
 const PERIOD: Duration = Duration::from_secs(5);
 
-/// The moments at which all of them are told: the same for each, so that the auditor is woken once for all.
+/// The moments at which all of them get it: the same for each, so that the auditor is woken once for all.
 #[derive(Clone, Copy, Debug)]
 pub struct Alive(Instant);
 
@@ -38,17 +38,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn all_are_told_at_the_same_moments() {
+    fn all_get_it_at_the_same_moments() {
         let alive = Alive::now();
         let at = |milliseconds| alive.0 + Duration::from_millis(milliseconds);
-        for (asked, told) in [
+        for (asked, given) in [
             (0, 5_000),
             (1, 5_000),
             (4_999, 5_000),
             (5_000, 10_000),
             (12_345, 15_000),
         ] {
-            assert_eq!(alive.after(at(asked)), at(told), "{asked}");
+            assert_eq!(alive.after(at(asked)), at(given), "{asked}");
         }
     }
 }

@@ -35,7 +35,7 @@ pub struct Stream {
     pub words: Words,
     /// Lines that were written to others.
     pub shared: Arc<Written>,
-    /// When it is told that the auditor goes on, if it wants to be.
+    /// When it gets a line by which it knows that the auditor goes on, if it wants that.
     pub alive: Option<Alive>,
     /// Who is asked for the state.
     pub collector: Collector,
