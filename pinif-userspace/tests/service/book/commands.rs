@@ -8,7 +8,7 @@ use std::{env, fs};
 pub enum Run {
     /// It is run as it is, and ends with one of these statuses.
     Here(&'static [i32]),
-    /// This file of the repository runs it.
+    /// A test in this file of the repository runs it, or all commands of its page.
     By(&'static str),
     /// No test runs it as it is, for this reason.
     Not(&'static str),
@@ -28,7 +28,7 @@ const ROWS: &[(&str, &str, Run)] = &[
     (
         "docs/cookbook/README.md",
         "unshare --net",
-        By("pinif-userspace/tests/service/shell.rs"),
+        By("pinif-userspace/tests/service/book/pages.rs"),
     ),
     (
         "docs/cookbook/",
@@ -119,7 +119,7 @@ const ROWS: &[(&str, &str, Run)] = &[
     (
         "",
         "serve --listen",
-        By("pinif-userspace/tests/service/serve/secure.rs"),
+        By("pinif-userspace/tests/service/serve/secure_files.rs"),
     ),
     ("", "serve", Not(ENDLESS)),
     (
@@ -130,17 +130,17 @@ const ROWS: &[(&str, &str, Run)] = &[
     (
         "",
         "--enforce",
-        By("pinif-userspace/tests/audit/enforce/mod.rs"),
+        By("pinif-userspace/tests/audit/enforce/leaks.rs"),
     ),
     (
         "",
         "--persist",
-        By("pinif-userspace/tests/audit/persist/mod.rs"),
+        By("pinif-userspace/tests/audit/persist/ends.rs"),
     ),
     (
         "",
         "pinif detach",
-        By("pinif-userspace/tests/audit/persist/mod.rs"),
+        By("pinif-userspace/tests/audit/persist/detach.rs"),
     ),
     ("", "pinif top", Not(ENDLESS)),
     ("", "--watch", Not(ENDLESS)),
@@ -284,7 +284,20 @@ fn each_command_is_run_or_has_a_reason() {
             "no command has the row {place:?} {part:?}"
         );
         if let By(file) = run {
-            assert!(root().join(file).is_file(), "{file} is gone");
+            let text = fs::read_to_string(root().join(file));
+            let text = text.unwrap_or_else(|error| panic!("{file}: {error}"));
+            // It runs the page's own lines, or the command.
+            let page = place
+                .trim_end_matches(".md")
+                .rsplit('/')
+                .find(|name| !name.is_empty());
+            let word = part.rsplit(' ').find(|word| !word.is_empty());
+            let mut names = page.into_iter().chain(word);
+            assert!(
+                names.any(|name| text.contains(name)),
+                "{file} names neither {place} nor {part}"
+            );
+            assert!(text.contains("#[test]"), "{file} has no test");
         }
     }
 }
