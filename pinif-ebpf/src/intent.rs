@@ -127,6 +127,9 @@ pub mod flag {
     pub const HEARD_ELSEWHERE: u32 = 1 << 12;
     /// Its local endpoint is in the table of endpoints as another socket's: that of its listener, or of another connection that was accepted.
     pub const JOINED: u32 = 1 << 13;
+    /// Its local endpoint is in the table of endpoints by the entry of its local end, which has the address
+    /// ([`Flow::sent_from`](super::Flow::sent_from)).
+    pub const AT_LOCAL_END: u32 = 1 << 14;
 }
 
 /// What is remembered of a socket beside what the live socket has. Kept in socket storage (`BPF_MAP_TYPE_SK_STORAGE`,
@@ -147,8 +150,6 @@ pub struct SocketRecord {
     pub entries: [u64; ENTRIES],
     /// Who owns it.
     pub owner: Owner,
-    /// When it was created, in nanoseconds of `CLOCK_MONOTONIC`; zero for a socket that was there before pinif.
-    pub created: u64,
     /// The address that `bind()` was called with.
     pub bound_address: Address,
     /// The port that `bind()` gave, in host byte order.
@@ -177,8 +178,6 @@ pub struct SocketRecord {
     pub local_end_bound: IfIndex,
     /// Of a UDP server that is bound to nothing, where replies are audited: by which interface its first packet came; else zero.
     pub heard_by: IfIndex,
-    /// When the device was asked for, in nanoseconds of `CLOCK_MONOTONIC`.
-    pub requested: u64,
     /// The socket whose entry the table of endpoints has for `endpoint`. Where that is another and there is no [`flag::JOINED`], this record is
     /// the copy of its listener's, and the socket is in no entry yet.
     pub entered_as: SocketCookie,
@@ -296,13 +295,13 @@ pub struct Flow {
     pub owner: Owner,
     /// How many sockets are in this entry.
     pub sockets: u64,
+    /// Of an entry for any address: the one that its socket has sent from last; else unspecified.
+    pub sent_from: Address,
 }
 
 const _: () = assert!(size_of::<Owner>() == 56);
-const _: () = assert!(
-    size_of::<SocketRecord>() == 56 + 56 + 16 + 16 + 8 + 2 * 32 + 16 + 8 + 8 + 8 + 8 + 8 + 8
-);
-const _: () = assert!(size_of::<Flow>() == 80);
+const _: () = assert!(size_of::<SocketRecord>() == 56 + 56 + 16 + 8 + 2 * 32 + 16 + 6 * 8);
+const _: () = assert!(size_of::<Flow>() == 96);
 
 #[cfg(feature = "user")]
 mod pod {

@@ -1,5 +1,7 @@
 //! A host without a kernel: a process, its sockets, two interfaces, and the programs where an audit attaches them.
 
+use std::net::Ipv4Addr;
+
 use anyhow::{Result, ensure};
 use pinif_ebpf::key::NetNsCookie;
 use pinif_interpreter::{Count, Input, Instruction, Machine, Packet, Socket};
@@ -191,9 +193,8 @@ impl Host {
     /// # Errors
     ///
     /// As of [`Self::create`].
-    pub fn bind(&mut self, sock: Sock, interface: Interface, port: u16) -> Result<Count> {
-        let address = interface.address.octets();
-        self.put(sock, bpf_sock::LOCAL_ADDRESS, &address)?;
+    pub fn bind(&mut self, sock: Sock, address: Ipv4Addr, port: u16) -> Result<Count> {
+        self.put(sock, bpf_sock::LOCAL_ADDRESS, &address.octets())?;
         self.put(sock, bpf_sock::LOCAL_PORT, &u32::from(port).to_ne_bytes())?;
         self.at_socket("pinif_post_bind4", sock)
     }

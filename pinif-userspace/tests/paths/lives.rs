@@ -26,12 +26,15 @@ pub const CACHED: Limit = Limit {
 /// The packet of an old socket.
 pub const CLEAN: &str = "a clean packet";
 const SOCKET: &str = "socket()";
+const BIND: &str = "bind()";
+const BIND_TO_DEVICE: &str = "setsockopt(SO_BINDTODEVICE)";
 const CONNECT: &str = "connect()";
 const FIRST: &str = "the first packet of a socket";
 const CLOSE: &str = "close()";
 
 const UNBOUND: &str = "no policy, UDP";
 const BOUND: &str = "no policy, UDP after bind()";
+const PINNED: &str = "no policy, UDP bound to its device, after bind() to no address";
 const STREAM: &str = "no policy, TCP";
 const ACCEPTED: &str = "no policy, TCP, accepted";
 
@@ -71,18 +74,41 @@ pub fn bound() -> Result<Vec<Path>> {
     let mut paths = Paths::with(BOUND);
     // The first of its class.
     let (sock, _) = host.create(Kind::Datagram)?;
-    host.bind(sock, ETH1, 40_001)?;
+    host.bind(sock, ETH1.address, 40_001)?;
     host.send(Some(sock), &outwards(UDP, 40_001), ETH1, None)?;
 
     let (sock, count) = host.create(Kind::Datagram)?;
     paths.add(SOCKET, count);
-    paths.add("bind()", host.bind(sock, ETH1, 40_002)?);
+    paths.add(BIND, host.bind(sock, ETH1.address, 40_002)?);
     paths.add(CONNECT, host.connect(sock, 40_002)?);
     let flow = outwards(UDP, 40_002);
     paths.add(FIRST, host.send(Some(sock), &flow, ETH1, None)?);
     paths.add_limited(CACHED, CLEAN, host.send(Some(sock), &flow, ETH1, None)?);
     paths.add(CLOSE, host.close(sock)?);
     expect(&host, &[(None, ETH1, None, 3)])?;
+    Ok(paths.all)
+}
+
+/// The same, bound to its device, after `bind()` to no address.
+pub fn pinned() -> Result<Vec<Path>> {
+    let mut host = Host::new("")?;
+    let mut paths = Paths::with(PINNED);
+    // The first of its class.
+    let (sock, _) = host.create(Kind::Datagram)?;
+    host.bind_to_device(sock, ETH1)?;
+    host.bind(sock, Ipv4Addr::UNSPECIFIED, 40_001)?;
+    host.send(Some(sock), &outwards(UDP, 40_001), ETH1, None)?;
+
+    let (sock, count) = host.create(Kind::Datagram)?;
+    paths.add(SOCKET, count);
+    paths.add(BIND_TO_DEVICE, host.bind_to_device(sock, ETH1)?);
+    paths.add(BIND, host.bind(sock, Ipv4Addr::UNSPECIFIED, 40_002)?);
+    paths.add(CONNECT, host.connect(sock, 40_002)?);
+    let flow = outwards(UDP, 40_002);
+    paths.add(FIRST, host.send(Some(sock), &flow, ETH1, None)?);
+    paths.add_limited(CACHED, CLEAN, host.send(Some(sock), &flow, ETH1, None)?);
+    paths.add(CLOSE, host.close(sock)?);
+    expect(&host, &[(Some(ETH1), ETH1, None, 3)])?;
     Ok(paths.all)
 }
 
@@ -136,7 +162,7 @@ pub fn accepted() -> Result<Vec<Path>> {
     let mut host = Host::new("")?;
     let mut paths = Paths::with(ACCEPTED);
     let (listener, _) = host.create(Kind::Stream)?;
-    host.bind(listener, ETH1, 80)?;
+    host.bind(listener, ETH1.address, 80)?;
     host.listen(listener)?;
     let flow = outwards(TCP, 80);
     // The first of its listener, and the first of its class.
@@ -164,20 +190,20 @@ type Life = (
     &'static [(&'static str, u64)],
 );
 
-const LIVES: [Life; 4] = [
+const LIVES: [Life; 5] = [
     (
         "socket(), connect(), 1 packet, close()",
         UNBOUND,
-        (1_130, 48),
+        (1_090, 38),
         &[(SOCKET, 1), (CONNECT, 1), (FIRST, 1), (CLOSE, 1)],
     ),
     (
         "socket(), bind(), connect(), 10 packets, close()",
         BOUND,
-        (3_380, 113),
+        (3_320, 101),
         &[
             (SOCKET, 1),
-            ("bind()", 1),
+            (BIND, 1),
             (CONNECT, 1),
             (FIRST, 1),
             (CLEAN, 9),
@@ -185,9 +211,22 @@ const LIVES: [Life; 4] = [
         ],
     ),
     (
+        "socket(), SO_BINDTODEVICE, bind(), connect(), 1 packet, close()",
+        PINNED,
+        (1_480, 50),
+        &[
+            (SOCKET, 1),
+            (BIND_TO_DEVICE, 1),
+            (BIND, 1),
+            (CONNECT, 1),
+            (FIRST, 1),
+            (CLOSE, 1),
+        ],
+    ),
+    (
         "socket(), connect(), 10 packets, close()",
         STREAM,
-        (3_180, 112),
+        (3_100, 98),
         &[
             (SOCKET, 1),
             (CONNECT, 1),
@@ -199,7 +238,7 @@ const LIVES: [Life; 4] = [
     (
         "SYN-ACK, 10 packets, close()",
         ACCEPTED,
-        (3_130, 89),
+        (3_130, 87),
         &[("a SYN-ACK", 1), (FIRST, 1), (CLEAN, 9), (CLOSE, 1)],
     ),
 ];

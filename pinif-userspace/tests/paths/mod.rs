@@ -25,6 +25,7 @@ pub fn all() -> Result<Vec<Path>> {
     let parts = [
         lives::datagram(),
         lives::bound(),
+        lives::pinned(),
         lives::over_ipv6(),
         lives::stream(),
         lives::accepted(),
@@ -33,6 +34,7 @@ pub fn all() -> Result<Vec<Path>> {
         packets::escaping(),
         packets::breaking(),
         packets::copied(),
+        packets::copied_of_any_address(),
         packets::arriving(),
     ];
     let mut paths = Vec::new();

@@ -3,7 +3,9 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use anyhow::{Result, ensure};
-use pinif_ebpf::verdict::Kind::{CopyEscape, DeviceEscape, IngressEscape, PolicyEscape};
+use pinif_ebpf::verdict::Kind::{
+    AddressEscape, CopyEscape, DeviceEscape, IngressEscape, PolicyEscape,
+};
 
 use super::{
     frame::{Flow, TCP, UDP},
@@ -11,7 +13,7 @@ use super::{
     lives::{CACHED, CLEAN, OUTSIDE, outwards},
     matrix::{expect, expect_findings},
     path::{Limit, Path, Paths},
-    state::{CONTROL_PLANE, ETH1, FAB0},
+    state::{CONTROL_PLANE, ETH1, FAB0, Interface},
 };
 
 /// A packet of others whose verdict is cached: the same, but with an entry of the cache instead of the socket's storage.
@@ -132,7 +134,7 @@ pub fn copied() -> Result<Vec<Path>> {
     let mut paths = Paths::with("no policy, TCP, accepted by a device");
     let (listener, _) = host.create(Kind::Stream)?;
     host.bind_to_device(listener, FAB0)?;
-    host.bind(listener, FAB0, PORT)?;
+    host.bind(listener, FAB0.address, PORT)?;
     host.listen(listener)?;
     let flow = Flow::new(TCP, (FAB0.address.into(), PORT), (CARD, 40_001));
     let request = host.sock(Kind::Request(listener));
@@ -174,12 +176,68 @@ pub fn copied() -> Result<Vec<Path>> {
     Ok(paths.all)
 }
 
+/// Copies of what sockets send that `bind()` gave a port and no address: each is in one entry of the table of endpoints, which is of any
+/// address, unless another socket enters the same.
+pub fn copied_of_any_address() -> Result<Vec<Path>> {
+    let mut host = Host::new("")?;
+    let mut paths = Paths::with("no policy, UDP bound to its device, after bind() to no address");
+    let by = |interface: Interface| Flow::new(UDP, (interface.address.into(), PORT), (CARD, PORT));
+    let mut socks = Vec::new();
+    for (interface, entries) in [(FAB0, 1), (ETH1, 2)] {
+        let (sock, _) = host.create(Kind::Datagram)?;
+        host.bind_to_device(sock, interface)?;
+        host.bind(sock, Ipv4Addr::UNSPECIFIED, PORT)?;
+        host.send_to(sock, PORT)?;
+        if socks.is_empty() {
+            // It has sent nothing from here yet: what has come in, and has the same source, was translated.
+            host.send(None, &by(FAB0), ETH1, Some(FAB0))?;
+        }
+        host.send(Some(sock), &by(interface), interface, None)?;
+        socks.push(sock);
+        // Of the second, what it sends from; of the first, an entry of its own, with its address.
+        expect_endpoints(&host, entries)?;
+        let count = host.send(None, &by(FAB0), ETH1, Some(FAB0))?;
+        if entries == 1 {
+            paths.add("a copy of its packet, the first of a finding", count);
+        }
+    }
+    host.close(socks[0])?;
+    expect_endpoints(&host, 1)?;
+    host.send(None, &by(FAB0), ETH1, Some(FAB0))?;
+    host.close(socks[1])?;
+    expect_endpoints(&host, 0)?;
+    host.send(None, &by(ETH1), FAB0, Some(ETH1))?;
+    expect(
+        &host,
+        &[
+            (None, ETH1, Some(AddressEscape), 1),
+            (Some(FAB0), FAB0, None, 1),
+            (Some(ETH1), ETH1, None, 1),
+            (Some(ETH1), FAB0, Some(CopyEscape), 1),
+            (Some(FAB0), ETH1, Some(CopyEscape), 3),
+        ],
+    )?;
+    Ok(paths.all)
+}
+
+/// Checks that the table of endpoints has so many entries, and their users have as many.
+fn expect_endpoints(host: &Host, wanted: usize) -> Result<()> {
+    let entries = host.machine.entries("ENDPOINTS")?;
+    let shares = host.machine.entries("ENDPOINT_SHARES")?;
+    let held: Vec<&[u8]> = shares.into_iter().map(|(_, held)| held).collect();
+    ensure!(
+        entries.len() == wanted && held == [wanted.to_ne_bytes()],
+        "{wanted} entries are to be in the table of endpoints, and not {entries:?}, of which users hold {held:?}"
+    );
+    Ok(())
+}
+
 /// What arrives at an interface where that is watched.
 pub fn arriving() -> Result<Vec<Path>> {
     let mut host = Host::new(CONTROL_PLANE)?;
     let mut paths = Paths::with("a policy that keeps a zone inside");
     let (server, _) = host.create(Kind::Datagram)?;
-    host.bind(server, FAB0, PORT)?;
+    host.bind(server, FAB0.address, PORT)?;
     let to = |address: Ipv4Addr| Flow::new(UDP, (OUTSIDE, 40_001), (address.into(), PORT));
     let count = host.receive(Some(server), &to(ETH1.address), ETH1)?;
     paths.add_limited(ARRIVING, "a packet that may arrive", count);

@@ -51,7 +51,7 @@ fn used(context: &SockAddrContext) {
         return;
     };
     // A socket may be made by one process and used by another: socket activation, fork.
-    task::take_over(record);
+    task::take_over_by_number(record);
     record.becomes_hooked();
     if sock.connection_address() != 0 {
         // The kernel closes a subflow of Multipath TCP, and no hook sees it (`mptcp_close_ssk`).
@@ -63,7 +63,11 @@ fn used(context: &SockAddrContext) {
     }
     // SAFETY: the helper takes the context.
     let cookie = unsafe { bpf_get_socket_cookie(context.as_ptr()) };
-    let netns = task::netns_of_hook(context.as_ptr(), sock.as_ptr().cast());
+    let netns = if record.netns.0 == 0 {
+        task::netns_of_hook(context.as_ptr(), sock.as_ptr().cast())
+    } else {
+        record.netns
+    };
     endpoints::enter_local_end(
         record,
         netns,

@@ -1,9 +1,7 @@
 //! `setsockopt()`: which device was asked for, and that a socket is to send past TC egress. Whether the kernel agrees is
 //! for the live socket to say.
 
-use aya_ebpf::{
-    helpers::generated::bpf_ktime_get_ns, macros::cgroup_sockopt, programs::SockoptContext,
-};
+use aya_ebpf::{macros::cgroup_sockopt, programs::SockoptContext};
 use pinif_ebpf::{
     intent::{Name, flag},
     key::IfIndex,
@@ -64,8 +62,6 @@ fn requested(option: SockOption, by_name: bool) {
         // Of a packet socket no hook sees the release.
         record.becomes_hooked();
     }
-    // SAFETY: the helper has no arguments.
-    record.requested = unsafe { bpf_ktime_get_ns() };
     if by_name {
         record.requested_device = Name::of_words(value);
         record.requested_index = IfIndex::NONE;

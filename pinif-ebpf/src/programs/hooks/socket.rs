@@ -1,9 +1,7 @@
 //! A socket is made, and closed: who owns it.
 
 use aya_ebpf::{
-    EbpfContext as _,
-    helpers::generated::{bpf_get_socket_cookie, bpf_ktime_get_ns},
-    macros::cgroup_sock,
+    EbpfContext as _, helpers::generated::bpf_get_socket_cookie, macros::cgroup_sock,
     programs::SockContext,
 };
 use pinif_ebpf::{intent::flag, key::SocketCookie};
@@ -26,8 +24,6 @@ pub fn pinif_create(context: SockContext) -> i32 {
     if let Some(record) = records::of_or_insert(context.as_ptr()) {
         task::write_maker(record);
         record.netns = netns;
-        // SAFETY: the helper has no arguments.
-        record.created = unsafe { bpf_ktime_get_ns() };
         record.flags = flag::OWNED | flag::HOOKED | flag::BORN;
         record.changed();
     }

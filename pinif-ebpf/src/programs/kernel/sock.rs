@@ -172,12 +172,13 @@ impl FullSock {
         }
         let at = read::number_of(self.0.cast());
         let bit = offset!(sock_is_subflow);
-        let (mut flags, mut context, mut connection) = (0u8, 0u64, 0u64);
+        let mut flags = 0u8;
         read::read_into(&mut flags, at, bit / 8);
+        if flags >> (bit % 8) & 1 == 0 {
+            return 0;
+        }
+        let (mut context, mut connection) = (0u64, 0u64);
         read::read_into(&mut context, at, offset!(sock_ulp_data));
-        // Without a branch, each of which the verifier follows: nothing can be read where there is no context.
-        let is_subflow = u64::from(flags >> (bit % 8) & 1);
-        let context = context & is_subflow.wrapping_neg();
         read::read_into(&mut connection, context, offset!(subflow_connection));
         connection
     }

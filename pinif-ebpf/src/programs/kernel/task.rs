@@ -19,6 +19,7 @@ use super::{
     read::{follow, number_of, read, read_into, read_known},
     sock::SOCK_RAW,
 };
+use crate::state::maker::{self, TaskKey};
 
 /// The PID namespace that processes' numbers are of, by its inode; zero for the initial one. Userspace sets that of its `/proc`:
 /// what it looks up there by a number, and what it shows, is of this process then, and not of one that has the number elsewhere.
@@ -48,13 +49,23 @@ pub fn write_caller(owner: &mut Owner) {
     write_caller_of(owner, current());
 }
 
+/// The same, of its task. Whether it is a process.
 #[inline(always)]
-fn write_caller_of(owner: &mut Owner, task: u64) {
+fn write_caller_of(owner: &mut Owner, task: u64) -> bool {
     let memory = follow(task, offset!(task_mm));
-    if is_process(memory) {
+    let is_process = is_process(memory);
+    if is_process {
         write_task(owner, task, memory);
         write_credentials(owner);
     }
+    is_process
+}
+
+/// Writes what a process may have changed without beginning another program.
+#[inline(always)]
+fn renew_owner(owner: &mut Owner, task: u64) {
+    write_credentials(owner);
+    read_known(&mut owner.comm, task, offset!(task_comm));
 }
 
 /// Writes the cgroup and the user that the process which runs this cgroup hook has now.
@@ -82,7 +93,19 @@ fn current() -> u64 {
 #[inline(always)]
 pub fn write_maker(record: &mut SocketRecord) {
     let task = current();
-    write_owner(record, task, execs(task));
+    let execs = execs(task);
+    let key = TaskKey {
+        task,
+        begun: started(task),
+        execs: execs.into(),
+    };
+    let is_known = execs != 0 && key.begun != 0;
+    if is_known && maker::copy_known(&mut record.owner, key) {
+        renew_owner(&mut record.owner, task);
+    } else if write_caller_of(&mut record.owner, task) && is_known {
+        maker::keep(&record.owner, key);
+    }
+    record.execs = execs;
 }
 
 /// Makes the process that runs this cgroup hook the owner of the socket, if it is not.
@@ -95,15 +118,30 @@ pub fn take_over(record: &mut SocketRecord) {
     }
 }
 
+/// The same in a hook that knows the number of its process without the task: at each send of a socket that is not connected, nothing of the
+/// task is read. Hooks on socket options have no helper for it before Linux 5.15.
+#[inline(always)]
+pub fn take_over_by_number(record: &mut SocketRecord) {
+    if !has_number(&record.owner) {
+        take_over(record);
+    }
+}
+
+/// Whether the process that runs this hook has the owner's number, where every process has one.
+#[inline(always)]
+fn has_number(owner: &Owner) -> bool {
+    PID_NAMESPACE.load() == 0 && (bpf_get_current_pid_tgid() >> 32) as u32 == owner.pid
+}
+
 /// Makes the process that runs this cgroup hook the owner of the socket, as it is now. What it cannot have changed but by beginning another
 /// program is not read again, where it has not done so since it was written.
 #[inline(always)]
 pub fn renew(record: &mut SocketRecord) {
     let task = current();
     let execs = execs(task);
-    if execs != 0 && execs == record.execs && is_current(&record.owner, task) {
-        write_credentials(&mut record.owner);
-        read_known(&mut record.owner.comm, task, offset!(task_comm));
+    let is_known = execs != 0 && execs == record.execs;
+    if is_known && (has_number(&record.owner) || is_current(&record.owner, task)) {
+        renew_owner(&mut record.owner, task);
     } else {
         write_owner(record, task, execs);
     }

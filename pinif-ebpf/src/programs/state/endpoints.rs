@@ -1,22 +1,17 @@
 //! The local endpoints that sockets send from: by these the copy of a packet, which has no socket, is recognized.
 
-use aya_ebpf::{
-    Global,
-    bindings::{BPF_ANY, BPF_F_NO_PREALLOC, BPF_NOEXIST},
-    btf_maps::{HashMap, LruHashMap},
-    macros::btf_map,
-};
+mod table;
+
 use pinif_ebpf::{
-    capacity,
     intent::{Flow, SocketRecord, flag},
     key::{Address, Endpoint, IfIndex, NetNsCookie, SocketCookie},
-    loss::Loss,
     packet::{Packet, protocol},
 };
 
+use self::table::{Entry, leave, put, put_lingering};
 use super::{
     findings::atomic_add,
-    losses, lower_devices, owners, records,
+    lower_devices, owners, records,
     scratch::{self, Scratch},
 };
 use crate::{
@@ -25,29 +20,6 @@ use crate::{
     verified_once::verified_once,
     words::{are_same, copy},
 };
-
-/// Of sockets whose release the hooks will see.
-#[btf_map]
-static ENDPOINTS: HashMap<
-    Endpoint,
-    Flow,
-    { capacity::endpoints(capacity::SOCKETS) as usize },
-    { BPF_F_NO_PREALLOC as usize },
-> = HashMap::new();
-
-/// Of sockets that were closed (a TCP connection goes on sending for a while) or that no hook sees the release of.
-#[btf_map]
-static LINGERING: LruHashMap<Endpoint, Flow, { capacity::lingering(capacity::SOCKETS) as usize }> =
-    LruHashMap::new();
-
-/// How many endpoints of [`ENDPOINTS`] the sockets of each user hold.
-#[btf_map]
-static ENDPOINT_SHARES: HashMap<u32, u64, 16384, { BPF_F_NO_PREALLOC as usize }> = HashMap::new();
-
-/// How many endpoints of [`ENDPOINTS`] one user may hold. Userspace sets it with the size of that table.
-#[unsafe(no_mangle)]
-static ENDPOINTS_OF_A_USER: Global<u64> =
-    Global::new(capacity::endpoints_of_a_user(capacity::SOCKETS));
 
 /// Enters the endpoint that the packet's socket sends from; of a request, that of its listener, once. Costs a comparison when that is known.
 #[inline(always)]
@@ -113,14 +85,18 @@ fn enter_listener(record: &mut SocketRecord, endpoint: &Endpoint, flow: &mut Flo
 fn renew(record: &mut SocketRecord, endpoint: &Endpoint, flow: &mut Flow) {
     let is_entered = record.is_entered(flow.cookie);
     let mut joined = None;
+    let mut is_at_local_end = false;
     if record.has(flag::HOOKED) {
-        let stays = are_same(&record.endpoint, endpoint) && record.entered_as == flow.cookie;
-        if is_entered && !stays {
-            leave(&record.endpoint, record.entered_as, false);
+        is_at_local_end = sends_by_local_end(record, endpoint, flow);
+        let is_there = are_same(&record.endpoint, endpoint) && record.entered_as == flow.cookie;
+        if is_entered && (is_at_local_end || !is_there) {
+            leave(&record.endpoint, record.entered_as, None);
         }
-        joined = join(endpoint, flow);
-        if joined.is_none() {
-            put(endpoint, flow);
+        if !is_at_local_end {
+            joined = join(endpoint, flow);
+            if joined.is_none() {
+                put(endpoint, flow);
+            }
         }
     } else {
         put_lingering(endpoint, flow);
@@ -133,11 +109,42 @@ fn renew(record: &mut SocketRecord, endpoint: &Endpoint, flow: &mut Flow) {
         record.changed();
     }
     record.entered_as = joined.unwrap_or(flow.cookie);
-    record.flags &= !flag::JOINED;
+    record.flags &= !(flag::JOINED | flag::AT_LOCAL_END);
     if joined.is_some() {
         record.flags |= flag::JOINED;
     }
+    if is_at_local_end {
+        record.flags |= flag::AT_LOCAL_END;
+    }
     record.flags |= flag::ENDPOINT;
+}
+
+/// Whether the socket has the entry of its local end, which is of any address, with all that is to be entered. It gets the address that the
+/// socket sends from: one entry is made for it, and removed, in place of two.
+#[inline(always)]
+fn sends_by_local_end(record: &SocketRecord, endpoint: &Endpoint, flow: &Flow) -> bool {
+    let at_any_address = Endpoint {
+        address: Address::UNSPECIFIED,
+        ..*endpoint
+    };
+    if !record.has(flag::LOCAL_END) || !are_same(&record.local_end, &at_any_address) {
+        return false;
+    }
+    let Some(Entry {
+        known, sent_from, ..
+    }) = table::entry(&record.local_end)
+    else {
+        return false;
+    };
+    if known.cookie != flow.cookie
+        || known.bound != flow.bound
+        || !are_same(&known.owner, &flow.owner)
+    {
+        return false;
+    }
+    // SAFETY: a place in the map, of whole words.
+    copy(unsafe { &mut *sent_from }, &endpoint.address);
+    true
 }
 
 /// Counts a TCP socket in the entry that another has for this endpoint, where a copy would be taken for the same: the connections of a listener
@@ -147,9 +154,7 @@ fn join(endpoint: &Endpoint, flow: &Flow) -> Option<SocketCookie> {
     if endpoint.protocol != protocol::TCP {
         return None;
     }
-    let known = ENDPOINTS.get_ptr_mut(endpoint)?;
-    // SAFETY: the entry stays valid for the program's run; of it, only the number of sockets is ever written to.
-    let (known, sockets) = unsafe { (&*known, &raw mut (*known).sockets) };
+    let Entry { known, sockets, .. } = table::entry(endpoint)?;
     if known.cookie == flow.cookie
         || known.bound != flow.bound
         || !are_same(&known.owner, &flow.owner)
@@ -180,12 +185,18 @@ pub fn enter_local_end(
     bound: IfIndex,
 ) {
     if record.has(flag::LOCAL_END) {
-        leave(&record.local_end, cookie, false);
+        if record.has(flag::AT_LOCAL_END) {
+            part(&record.local_end);
+            record.flags &= !flag::AT_LOCAL_END;
+        }
+        leave(&record.local_end, cookie, None);
     }
     record.local_end = of(netns, record.address_of_bind(), port, protocol);
     let mut flow = flow(record, cookie, bound);
     if record.has(flag::HOOKED) {
-        put(&record.local_end, &mut flow);
+        if !table::enter_new(&record.local_end, &mut flow) {
+            take(&record.local_end, &mut flow);
+        }
     } else {
         put_lingering(&record.local_end, &flow);
     }
@@ -194,114 +205,53 @@ pub fn enter_local_end(
     record.flags |= flag::LOCAL_END;
 }
 
-/// Enters an endpoint of a socket whose release the hooks will see, in the share of its user. Where that is full, it is among
-/// those that may be replaced.
+/// Takes an entry over that another socket may have, or enters it.
 #[inline(never)]
-fn put(endpoint: &Endpoint, flow: &mut Flow) -> u32 {
-    // SAFETY: of an entry, only the number of its sockets is written to, else it is replaced; a reused one would be another socket's, and is
-    // known by its cookie.
-    let known = unsafe { ENDPOINTS.get(endpoint) };
-    let before = known.map(|known| known.charged);
-    flow.charged = before.unwrap_or(flow.owner.uid);
-    // Where `bind()` named the address, it is there since the call.
-    if let Some(known) = known
-        && known.cookie == flow.cookie
-    {
-        if known.bound == flow.bound && are_same(&known.owner, &flow.owner) {
-            return 0;
-        }
-        flow.sockets = known.sockets;
+fn take(local_end: &Endpoint, flow: &mut Flow) -> u32 {
+    if table::get(local_end).is_some_and(|known| known.cookie != flow.cookie) {
+        part(local_end);
     }
-    let share = ENDPOINT_SHARES.get_ptr_mut(&flow.charged);
-    let is_over = before.is_none() && held(share) >= ENDPOINTS_OF_A_USER.load() as i64;
-    if is_over
-        || ENDPOINTS
-            .insert(endpoint, &*flow, u64::from(BPF_ANY))
-            .is_err()
-    {
-        losses::add_inline(Loss::EndpointsFull);
-        return put_lingering(endpoint, flow);
-    }
-    if before.is_none() {
-        match share {
-            // SAFETY: the entry stays valid for the program's run.
-            Some(count) => unsafe { atomic_add(count, 1) },
-            None => {
-                let _ = ENDPOINT_SHARES.insert(&flow.charged, &1, u64::from(BPF_NOEXIST));
-            }
-        }
+    put(local_end, flow)
+}
+
+/// Gives the endpoint that a socket sends from by the entry of its local end an entry of its own: the other is about to be another's, or to go.
+#[inline(never)]
+fn part(local_end: &Endpoint) -> u32 {
+    let Some(known) = table::get(local_end) else {
+        return 0;
+    };
+    let endpoint = Endpoint {
+        address: known.sent_from,
+        ..*local_end
+    };
+    if !endpoint.address.is_unspecified() && table::get(&endpoint).is_none() {
+        let mut flow = Flow {
+            sent_from: Address::UNSPECIFIED,
+            ..*known
+        };
+        put(&endpoint, &mut flow);
     }
     0
-}
-
-#[inline(always)]
-fn put_lingering(endpoint: &Endpoint, flow: &Flow) -> u32 {
-    if LINGERING
-        .insert(endpoint, flow, u64::from(BPF_ANY))
-        .is_err()
-    {
-        losses::add_inline(Loss::EndpointsFull);
-    }
-    0
-}
-
-/// How many a user holds: less than none where CPUs that entered and removed one endpoint at once have counted one away twice.
-#[inline(always)]
-fn held(share: Option<*mut u64>) -> i64 {
-    // SAFETY: the value is a word, read at once.
-    share.map_or(0, |count| unsafe { count.read_volatile() }) as i64
-}
-
-#[inline(always)]
-fn discharge(uid: u32) {
-    if let Some(count) = ENDPOINT_SHARES.get_ptr_mut(&uid) {
-        // SAFETY: as above.
-        unsafe { atomic_add(count, u64::MAX) };
-    }
 }
 
 /// Releases the endpoints of a socket that is being closed.
 #[inline(always)]
 pub fn release(record: &SocketRecord, cookie: SocketCookie) {
     let is_entered = record.is_entered(cookie);
+    let endpoint = &record.endpoint;
+    if is_entered
+        && record.has(flag::AT_LOCAL_END)
+        && leave(&record.local_end, cookie, Some(endpoint)) != 0
+    {
+        return;
+    }
     if is_entered {
-        leave(&record.endpoint, record.entered_as, true);
+        leave(endpoint, record.entered_as, Some(endpoint));
     }
     // Where `bind()` named the address, both are one entry.
-    if record.has(flag::LOCAL_END) && !(is_entered && are_same(&record.local_end, &record.endpoint))
-    {
-        leave(&record.local_end, cookie, false);
+    if record.has(flag::LOCAL_END) && !(is_entered && are_same(&record.local_end, endpoint)) {
+        leave(&record.local_end, cookie, None);
     }
-}
-
-/// Takes a socket out of the entry that it is in as this one, unless another socket has that by now. With the last of its sockets, the entry
-/// is removed; where it `lingers`, it goes to those of sockets that were closed.
-#[inline(never)]
-fn leave(endpoint: &Endpoint, entered_as: SocketCookie, lingers: bool) -> u32 {
-    let Some(flow) = ENDPOINTS.get_ptr_mut(endpoint) else {
-        return 0;
-    };
-    // SAFETY: the entry stays valid for the program's run; of it, only the number of sockets is ever written to.
-    let (flow, sockets) = unsafe { (&*flow, &raw mut (*flow).sockets) };
-    if flow.cookie != entered_as {
-        return 0;
-    }
-    // No addition returns what was there before Linux 5.12: of two that leave at once, both may find themselves the last, and one removes it.
-    // SAFETY: an aligned word of the map.
-    let left = unsafe {
-        atomic_add(sockets, u64::MAX);
-        sockets.read_volatile()
-    };
-    if left == 0 {
-        if lingers {
-            put_lingering(endpoint, flow);
-        }
-        let uid = flow.charged;
-        if ENDPOINTS.remove(endpoint).is_ok() {
-            discharge(uid);
-        }
-    }
-    0
 }
 
 /// The socket that a packet without socket is a copy of: whose endpoint it has.
@@ -316,19 +266,26 @@ pub fn find(netns: NetNsCookie, packet: &Packet, arrived: IfIndex) -> Option<&'s
     }
     let mut endpoint = of(netns, packet.source, packet.source_port, packet.protocol);
     let address = endpoint.address;
-    // SAFETY: entries are freed after an RCU grace period; a reused one would name another socket of this instant.
-    let mut flow = unsafe { ENDPOINTS.get(&endpoint) };
-    if flow.is_none() && packet.source_port != 0 && !arrived.is_some() {
+    let mut flow = table::get(&endpoint);
+    if flow.is_none() && packet.source_port != 0 {
         endpoint.address = Address::UNSPECIFIED;
-        // SAFETY: as above.
-        flow = unsafe { ENDPOINTS.get(&endpoint) };
+        flow = table::get(&endpoint).filter(|flow| is_of(flow, &address, arrived));
         endpoint.address = address;
     }
     // One that is there comes before one that was closed, which may have had the same end.
-    // SAFETY: as above.
-    let flow = flow.or_else(|| unsafe { LINGERING.get(&endpoint) })?;
+    let flow = flow.or_else(|| table::closed(&endpoint))?;
     let is_copy = !arrived.is_some() || left_by(netns, flow.bound, &packet.source, arrived) != 0;
     is_copy.then_some(flow)
+}
+
+/// Whether a packet may be a copy of what the socket of an entry for any address sends: it comes from nowhere, as netfilter's, which come
+/// before their originals; or the socket has sent from its source. Without a branch for each, which the verifier would follow.
+#[inline(always)]
+fn is_of(flow: &Flow, source: &Address, arrived: IfIndex) -> bool {
+    let ([a, b], [c, d]) = (flow.sent_from.words(), source.words());
+    let differing = (a ^ c) | (b ^ d);
+    let arrived = u64::from(arrived.0);
+    ((differing | differing.wrapping_neg()) & (arrived | arrived.wrapping_neg())) >> 63 == 0
 }
 
 /// Not zero: what the socket sends leaves by this interface, its bound device's, or its source address's. A function of its own, since the

@@ -13,6 +13,7 @@ pub mod ingress_policy;
 pub mod learned;
 pub mod losses;
 pub mod lower_devices;
+pub mod maker;
 pub mod names;
 pub mod namespaces;
 pub mod netns;
