@@ -3,7 +3,7 @@
 //! nothing.
 //!
 //! `follow` hears the auditor, `heard` is what it said last, `recorder` keeps the history, `web` answers, `sources` is what all of it is made of,
-//! `otlp` sends what the history has to a collector. `secure` is what readers of other machines pass before, `exec` calls
+//! `page` is what a browser shows of it. `otlp` sends what the history has to a collector. `secure` is what readers of other machines pass before, `exec` calls
 //! the operator's program. `via` makes each socket of TCP.
 
 mod address;
@@ -15,6 +15,7 @@ mod host_names;
 mod listen;
 mod metrics;
 mod otlp;
+mod page;
 mod recorder;
 mod report;
 mod run;

@@ -17,11 +17,12 @@ use super::{
     ask::{Gone, Unanswered},
     heard::{Absence, Heard},
     host_names::HostNames,
+    page,
     sources::Sources,
 };
 use crate::{
     control::{
-        Client, ClientError, FindingsFilter, LearnedFilter,
+        Client, ClientError, FindingsFilter, LearnedFilter, SocketsFilter,
         answer::{Answer, Refused, json, not_allowed, problem, with, wrong},
         gate,
         question::{nothing_asked, read},
@@ -33,8 +34,11 @@ use crate::{
 
 /// The paths.
 const STATUS: &str = "/v1/status";
+const MATRIX: &str = "/v1/matrix";
 const FINDINGS: &str = "/v1/findings";
 const FINDING: &str = "/v1/findings/{id}";
+const SOCKETS: &str = "/v1/sockets";
+const POLICY: &str = "/v1/policy";
 const LEARNED: &str = "/v1/learned";
 const HISTORY: &str = "/v1/history";
 const METRICS: &str = "/metrics";
@@ -62,13 +66,17 @@ impl Web {
     pub fn new(sources: Sources, names: HostNames) -> Self {
         let router = Router::new()
             .route(STATUS, get(status))
+            .route(MATRIX, get(matrix))
             .route(FINDINGS, get(findings))
             .route(FINDING, get(finding))
+            .route(SOCKETS, get(sockets))
+            .route(POLICY, get(policy))
             .route(LEARNED, get(learned))
             .route(HISTORY, get(history))
             .route(METRICS, get(metrics))
             .fallback(unknown)
-            .with_state((sources, Arc::new(Semaphore::new(AT_ONCE))));
+            .with_state((sources, Arc::new(Semaphore::new(AT_ONCE))))
+            .merge(page::router());
         Self {
             router,
             names: Arc::new(names),
@@ -107,16 +115,29 @@ async fn status(State((sources, _)): Asked, RawQuery(query): RawQuery) -> Outcom
     }
 }
 
+async fn matrix(State((sources, _)): Asked, RawQuery(query): RawQuery) -> Outcome {
+    nothing_asked(query)?;
+    let asked = async |mut client: Client| client.matrix().await;
+    passed_on(sources.asker.ask(asked).await, &sources.heard)
+}
+
+async fn policy(State((sources, _)): Asked, RawQuery(query): RawQuery) -> Outcome {
+    nothing_asked(query)?;
+    let asked = async |mut client: Client| client.policy().await;
+    passed_on(sources.asker.ask(asked).await, &sources.heard)
+}
+
 async fn findings(State((sources, _)): Asked, RawQuery(query): RawQuery) -> Outcome {
     let filter: FindingsFilter = read(query)?;
-    let page = sources
-        .asker
-        .ask(async |mut client| client.findings(&filter).await)
-        .await;
-    match page {
-        Ok(page) => Ok(aged(page, Duration::ZERO)),
-        Err(why) => Err(unanswered(why, &sources.heard)),
-    }
+    let asked = async |mut client: Client| client.findings(&filter).await;
+    passed_on(sources.asker.ask(asked).await, &sources.heard)
+}
+
+/// The auditor asks the kernel for them when they are asked for.
+async fn sockets(State((sources, _)): Asked, RawQuery(query): RawQuery) -> Outcome {
+    let filter: SocketsFilter = read(query)?;
+    let asked = async |mut client: Client| client.sockets(&filter).await;
+    passed_on(sources.asker.ask_at_length(asked).await, &sources.heard)
 }
 
 async fn finding(
@@ -144,10 +165,7 @@ async fn finding(
 async fn learned(State((sources, _)): Asked, RawQuery(query): RawQuery) -> Outcome {
     let filter: LearnedFilter = read(query)?;
     let asked = async |mut client: Client| client.learned_page(&filter).await;
-    match sources.asker.ask_at_length(asked).await {
-        Ok(page) => Ok(aged(page, Duration::ZERO)),
-        Err(why) => Err(unanswered(why, &sources.heard)),
-    }
+    passed_on(sources.asker.ask_at_length(asked).await, &sources.heard)
 }
 
 async fn history(State((sources, room)): Asked, RawQuery(query): RawQuery) -> Outcome {
@@ -195,9 +213,29 @@ async fn unknown(request: Request<Body>) -> Answer {
         &format!("there is nothing at `{}`", visible(path)),
         &format!(
             "there are {}",
-            [STATUS, FINDINGS, FINDING, LEARNED, HISTORY, METRICS].join(", ")
+            [
+                page::PATH,
+                STATUS,
+                MATRIX,
+                FINDINGS,
+                FINDING,
+                SOCKETS,
+                POLICY,
+                LEARNED,
+                HISTORY,
+                METRICS
+            ]
+            .join(", ")
         ),
     )
+}
+
+/// What the auditor answered while the reader waited, or that it did not.
+fn passed_on<T: Serialize>(answer: Result<T, Unanswered>, heard: &Heard) -> Outcome {
+    match answer {
+        Ok(said) => Ok(aged(said, Duration::ZERO)),
+        Err(why) => Err(unanswered(why, heard)),
+    }
 }
 
 fn aged<T: Serialize>(said: T, age: Duration) -> Answer {

@@ -65,6 +65,18 @@ fn an_auditor_is_passed_on_as_it_comes_hangs_and_goes() {
         assert_eq!(age(&findings), 0.0);
         let (status, one) = served.of_auditor(&format!("/v1/findings/{}", finding.id));
         assert_eq!((status, &one["packets"]), (200, &7.into()));
+        // The state of a second ago may be given.
+        let leaked = served.until("its matrix", |served| {
+            let (_, matrix) = served.of_auditor("/v1/matrix");
+            assert_eq!(age(&matrix), 0.0);
+            let mut cells = matrix["matrix"].as_array()?.iter();
+            cells.find(|cell| cell["severity"] == "leak").cloned()
+        });
+        assert_eq!(leaked["packets"], 7);
+        let (status, policy) = served.of_auditor("/v1/policy");
+        assert_eq!((status, &policy["zones"][0]["name"]), (200, &Value::Null));
+        let (status, sockets) = served.of_auditor("/v1/sockets?risk=misrouted&limit=1");
+        assert_eq!((status, &sockets["total"]), (200, &0.into()));
         let now = served.until("its state", |served| {
             let (status, now) = served.json("/v1/status");
             (status == 200 && now["findings"] != Value::Array(Vec::new())).then_some(now)
@@ -87,6 +99,8 @@ fn an_auditor_is_passed_on_as_it_comes_hangs_and_goes() {
                 "there is no finding `0123456789ab`",
             ),
             ("/v1/history", 404, "no history is kept"),
+            ("/v1/sockets?risk=x", 400, "there is no risk `x`"),
+            ("/v1/matrix?x", 400, "`?x` has no meaning here"),
         ] {
             let (got, answer) = served.of_auditor(target);
             assert_eq!(got, status, "{target}: {answer}");
@@ -177,6 +191,28 @@ fn only_readers_of_this_machine_are_answered_and_nothing_is_changed() {
         405
     );
     assert_eq!(ask("GET /v1/events HTTP/1.1\r\nHost: localhost\r\n"), 404);
+    // The page loads and runs nothing but the files of this server, and is shown in no other's frame.
+    for (path, content_type) in [
+        ("/", "text/html; charset=utf-8"),
+        ("/page/main.js", "text/javascript; charset=utf-8"),
+        ("/page/parts.css", "text/css; charset=utf-8"),
+        ("/page/icon.svg", "image/svg+xml"),
+    ] {
+        let request = format!("GET {path} HTTP/1.0\r\nHost: localhost\r\n\r\n");
+        let (status, text) = served.say(&request);
+        assert_eq!(status, 200, "{path}");
+        for header in [
+            &*format!("content-type: {content_type}"),
+            "content-security-policy: default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; \
+             base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+            "x-content-type-options: nosniff",
+            "referrer-policy: no-referrer",
+        ] {
+            let header = format!("\r\n{header}\r\n");
+            assert!(text.contains(&header), "{path} has not {header}: {text}");
+        }
+    }
+    assert_eq!(ask("GET /page/ HTTP/1.1\r\nHost: localhost\r\n"), 404);
     // `systemctl reload` of the unit: there is nothing to be read again here.
     served.pinif.signal(Signal::SIGHUP);
     let long = "a".repeat(100_000);

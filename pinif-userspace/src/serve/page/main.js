@@ -1,0 +1,194 @@
+// The page: it asks the server each two seconds for what is shown, and draws that. While it is hidden or has no answer it asks more rarely.
+
+import { finding, fetchFinding } from "./finding.js";
+import * as findings from "./findings.js";
+import { aged, header, standing } from "./header.js";
+import { keyOf } from "./matrix.js";
+import { overview } from "./overview.js";
+import { fetchPolicy, policy } from "./policy.js";
+import { Rates } from "./rates.js";
+import { ask, Refused } from "./server.js";
+import { fetchSockets, sockets, listen as listenToSockets } from "./sockets.js";
+import { counted } from "./text.js";
+
+const EACH_MS = 2000;
+// Without an answer, the first and the longest time until the server is asked again; and the longest while nobody looks.
+const [FIRST_MS, LONGEST_MS, HIDDEN_MS] = [1000, 8000, 60000];
+
+const known = { status: null, matrix: null, policy: null, rates: { cells: new Rates(), findings: new Rates() } };
+const announcement = document.getElementById("announcement");
+let answered = null;
+let failures = 0;
+let hiddenFor = EACH_MS;
+let timer = null;
+let turn = 0;
+
+/** The views: what each asks for, and how it draws that. */
+const VIEWS = {
+  overview: {
+    title: "Overview",
+    fetch: async () => {
+      known.matrix = await ask("/v1/matrix");
+      if (known.policy?.digest !== known.status.policy.digest || known.policy?.loaded !== known.status.policy.loaded) {
+        known.policy = await ask("/v1/policy");
+      }
+      known.rates.cells.take(seconds(known.matrix.time), known.matrix.matrix.map((cell) => [keyOf(cell), cell.packets]));
+      known.rates.findings.take(seconds(known.status.time), known.status.worst.map(({ id, packets }) => [id, packets]));
+    },
+    draw: () => overview(known),
+  },
+  findings: {
+    title: "Findings",
+    fetch: async () => {
+      const page = await findings.fetchPage(location.hash, known.status);
+      known.rates.findings.take(performance.now() / 1000, page.findings.map(({ id, packets }) => [id, packets]));
+      return page;
+    },
+    draw: (page) => findings.findings(page, known.status, known.rates.findings),
+  },
+  finding: {
+    title: "Finding",
+    fetch: async (id) => {
+      const it = await fetchFinding(id);
+      known.rates.findings.take(performance.now() / 1000, it === null ? [] : [[it.id, it.packets]]);
+      return it;
+    },
+    draw: (it) => finding(it, known.rates.findings),
+  },
+  sockets: { title: "Sockets", fetch: fetchSockets, draw: sockets },
+  policy: { title: "Policy", fetch: fetchPolicy, draw: policy },
+};
+
+function seconds(time) {
+  return Date.parse(time) / 1000;
+}
+
+/** The view that the address names, and the id of a finding in it. */
+function chosen() {
+  const [, view, id] = location.hash.split("?")[0].split("/");
+  if (view === "findings" && id) {
+    return ["finding", decodeURIComponent(id)];
+  }
+  return view in VIEWS && view !== "finding" ? [view, null] : ["overview", null];
+}
+
+/** Asks for what is shown, and draws it. */
+async function update() {
+  clearTimeout(timer);
+  turn += 1;
+  const own = turn;
+  const [view, id] = chosen();
+  const problem = document.getElementById("filter-problem");
+  let wait = EACH_MS;
+  try {
+    const before = known.status;
+    const status = await ask("/v1/status");
+    const asked = performance.now();
+    if (own !== turn) {
+      return;
+    }
+    if (before !== null && (before.run !== status.run || before.started !== status.started)) {
+      known.rates.cells.forget();
+      known.rates.findings.forget();
+    }
+    known.status = status;
+    const said = await VIEWS[view].fetch(id);
+    if (own !== turn) {
+      return;
+    }
+    answered = asked - 1000 * status.age_s;
+    failures = 0;
+    header(status);
+    standing(null);
+    problem.textContent = "";
+    VIEWS[view].draw(said);
+    announce(before, status);
+  } catch (error) {
+    if (own !== turn) {
+      return;
+    }
+    if (error instanceof Refused && error.status === 400) {
+      // What somebody wrote into a field.
+      problem.textContent = `${error.message}`;
+    } else {
+      failures += 1;
+      wait = Math.min(LONGEST_MS, FIRST_MS * 2 ** (failures - 1));
+      standing(reason(error));
+      if (failures === 1 && known.status !== null) {
+        announcement.textContent = "Reconnecting: what is shown gets older.";
+      }
+    }
+  }
+  age();
+  hiddenFor = document.hidden ? Math.min(HIDDEN_MS, 2 * hiddenFor) : EACH_MS;
+  timer = setTimeout(update, document.hidden ? Math.max(wait, hiddenFor) : wait);
+}
+
+/** Why there is no answer, and what to do. */
+function reason(error) {
+  if (error instanceof Refused) {
+    return { text: error.message, fix: error.fix };
+  }
+  return { text: "pinif serve does not answer.", fix: "Look at `systemctl status pinif-serve`, and at the tunnel or network to it." };
+}
+
+/** Says what is new, for a screen reader. */
+function announce(before, status) {
+  const number = (of, { findings: all }) => all.filter((entry) => entry.severity === of && entry.state !== "accepted")
+    .reduce((sum, entry) => sum + entry.number, 0);
+  if (before === null) {
+    return;
+  }
+  const grown = ["leak", "risk", "note"].map((of) => [of, number(of, status) - number(of, before)]).filter(([, more]) => more > 0);
+  if (grown.length > 0) {
+    announcement.textContent = `New: ${grown.map(([of, more]) => counted(more, of)).join(", ")}.`;
+  } else if (announcement.textContent.startsWith("Reconnecting")) {
+    announcement.textContent = "Connected again.";
+  }
+}
+
+function age() {
+  aged(answered === null ? null : (performance.now() - answered) / 1000);
+}
+
+/** Shows the view that is chosen, and moves the focus to its title where somebody has chosen it. */
+function go(event) {
+  const [view] = chosen();
+  for (const each of Object.keys(VIEWS).map((id) => document.getElementById(id))) {
+    each.hidden = each.id !== view;
+    // What nobody sees is no part of the page.
+    if (each.hidden) {
+      each.querySelectorAll(".drawn").forEach((part) => part.replaceChildren());
+    }
+  }
+  for (const link of document.querySelectorAll("nav a")) {
+    const is = link.getAttribute("href") === `#/${{ overview: "", finding: "findings" }[view] ?? view}`;
+    if (is) {
+      link.setAttribute("aria-current", "page");
+    } else {
+      link.removeAttribute("aria-current");
+    }
+  }
+  document.title = `${VIEWS[view].title} - pinif`;
+  if (event) {
+    document.getElementById(`${view}-title`).focus();
+  }
+  update();
+}
+
+findings.listen(update);
+listenToSockets(update);
+addEventListener("hashchange", (event) => {
+  // The link to the content is no view.
+  if (location.hash !== "#content") {
+    go(event);
+  }
+});
+document.addEventListener("visibilitychange", () => {
+  if (!document.hidden) {
+    hiddenFor = EACH_MS;
+    update();
+  }
+});
+setInterval(age, 1000);
+go(null);
