@@ -7,7 +7,7 @@ use std::{path::PathBuf, process::ExitCode};
 use anyhow::{Context as _, Result, bail};
 
 use crate::{
-    debian, linker,
+    browser, debian, linker,
     process::{output, run as run_command, say, which},
     prometheus, rotel,
     toolchain::{self, Toolchain},
@@ -54,6 +54,7 @@ pub fn run(workspace: &Workspace) -> Result<ExitCode> {
     missing.extend(prometheus::ensure(workspace).err());
     missing.extend(rotel::ensure(workspace).err());
     missing.extend(tshark::ensure(workspace).err());
+    missing.extend(browser::ensure(workspace).err());
     missing.extend(victoria::ensure(workspace).err());
     let machines = vm::Supply::bring(workspace, &vm::Line::ALL);
     let arm64 = vm::arm64::Supply::bring(workspace);

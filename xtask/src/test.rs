@@ -11,7 +11,7 @@ use anyhow::{Context as _, Result, bail};
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
 
 use crate::{
-    build,
+    browser, build,
     own_network::OwnNetwork,
     package,
     process::{can_be_root, in_words, is_root, output, run as run_command, say, sudo},
@@ -75,6 +75,9 @@ pub fn run(workspace: &Workspace, args: &Args) -> Result<ExitCode> {
     }
     if let Some(Err(error)) = is_whole.then(|| tshark::ensure(workspace)) {
         say(format_args!("tshark: {error:#}"));
+    }
+    if let Some(Err(error)) = is_whole.then(|| browser::ensure(workspace)) {
+        say(format_args!("Chromium: {error:#}"));
     }
     report.add_work("tools and kernels", began.elapsed());
 
@@ -147,6 +150,7 @@ fn count_this_kernel(workspace: &Workspace, args: &Args, report: &mut Report) ->
         .env(prometheus::VARIABLE, prometheus::directory(workspace))
         .env(rotel::VARIABLE, rotel::program(workspace))
         .env(tshark::VARIABLE, tshark::directory(workspace))
+        .env(browser::VARIABLE, browser::directory(workspace))
         .env(victoria::VARIABLE, victoria::directory(workspace));
     run_as_root(&mut nextest, workspace)?;
     let (tally, status) = count_nextest(&mut nextest)?;

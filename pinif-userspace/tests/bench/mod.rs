@@ -55,7 +55,7 @@ pub use auditor::{Auditor, Began, Setup, Started};
 pub(crate) use group::together;
 pub use group::{MOST, in_words, run_together};
 pub use held::{Account, Held};
-pub use need::{Need, prometheus, rotel, tshark, victoria_metrics};
+pub use need::{Need, browser, prometheus, rotel, tshark, victoria_metrics};
 pub use pinif::{Ended, Pinif};
 pub use policy::{CONTROL_PLANE, CONTROL_PLANE_PINNED};
 pub use report::{Report, made};

@@ -27,6 +27,8 @@ pub enum Need {
     Rotel,
     /// tshark, which `cargo xtask setup` brings; [`tshark`] is where.
     Tshark,
+    /// A browser and axe-core, which `cargo xtask setup` brings; [`browser`] is where.
+    Browser,
     /// A kind of link.
     Link(LinkKind),
     /// AF_XDP sockets.
@@ -80,6 +82,9 @@ impl Need {
             }),
             Self::Tshark => tshark().is_none().then(|| {
                 "tshark is not there: `cargo xtask test`, which runs all tests, brings it".to_owned()
+            }),
+            Self::Browser => browser().is_none().then(|| {
+                "Chromium is not there: `cargo xtask test`, which runs all tests, brings it".to_owned()
             }),
             Self::AfXdp => {
                 let socket = Socket::new(Domain::from(libc::AF_XDP), Type::RAW, None);
@@ -188,4 +193,9 @@ pub fn rotel() -> Option<PathBuf> {
 /// Where tshark is, with its libraries in a folder beside it.
 pub fn tshark() -> Option<PathBuf> {
     having("PINIF_TEST_TSHARK", ["tshark", "lib"])
+}
+
+/// Where Chromium is, with its libraries and fonts in folders beside it, and axe-core.
+pub fn browser() -> Option<PathBuf> {
+    having("PINIF_TEST_BROWSER", ["chromium", "axe.min.js"])
 }

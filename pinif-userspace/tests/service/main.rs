@@ -24,6 +24,7 @@ mod names;
 mod namespaces;
 mod output;
 mod outputs;
+mod page;
 #[path = "../paths/mod.rs"]
 mod paths;
 mod policy;

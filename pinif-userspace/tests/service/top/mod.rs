@@ -1,6 +1,6 @@
 //! `pinif top`: the views by data, and the program on a real terminal.
 
-mod card;
+pub mod card;
 mod ends;
 mod hazards;
 mod keys;
