@@ -53,7 +53,7 @@ export function card(cells, rates, interfaces, zones) {
     grave: gravest(place),
   })).filter(({ port, from }) => port && from !== undefined);
   drawn.sort((a, b) => weight(a.grave) - weight(b.grave));
-  const said = words(drawn);
+  const said = [...words(drawn), ...hidden(ports, cells, interfaces)];
   return el("figure", { class: "card" },
     svg("svg", { viewBox: `0 0 ${WIDTH} ${bottom + 12}`, role: "img", "aria-label": said.join(". ") },
       svg("rect", { class: "box", x: LEFT, y: 20, width: RIGHT - LEFT, height: bottom - 14, rx: 3 }),
@@ -84,6 +84,13 @@ function portsOf(cells, interfaces, zones) {
     port.y = y - 8;
   });
   return ports;
+}
+
+/** How many interfaces have no place in the drawing. */
+function hidden(ports, cells, interfaces) {
+  const all = new Set([...interfaces, ...cells.map((cell) => ({ name: cell.egress_interface }))].map((port) => port.name));
+  const more = all.size - ports.length;
+  return more > 0 ? [`${more} more ${more === 1 ? "interface is" : "interfaces are"} not drawn`] : [];
 }
 
 function zonesOf(ports) {

@@ -13,7 +13,7 @@ export async function fetchFinding(id) {
     return null;
   }
   try {
-    return await ask(`/v1/findings/${encodeURIComponent(id)}`);
+    return await ask(`/v1/findings/${id}`);
   } catch (error) {
     if (error instanceof Refused && error.status === 404) {
       return null;

@@ -29,6 +29,7 @@ export function header(status) {
   show(problems, status.incomplete.length > 0 && el("div", { class: "problem" },
     el("p", {}, "Not all is seen or counted:"),
     el("ul", {}, status.incomplete.map((what) => el("li", {}, INCOMPLETE[what] ?? what)),
+      Object.entries(status.uncounted).map(([reason, number]) => el("li", {}, `${reason}: ${grouped(number)}`)),
       refused.slice(0, 5).map((port) => el("li", {}, `${name(port.name)} in ${name(port.netns)}: ${port.refused}`)))));
 }
 

@@ -9,7 +9,7 @@ import { fetchPolicy, policy } from "./policy.js";
 import { Rates } from "./rates.js";
 import { ask, Refused } from "./server.js";
 import { fetchSockets, sockets, listen as listenToSockets } from "./sockets.js";
-import { counted } from "./text.js";
+import { counted, visible } from "./text.js";
 
 const EACH_MS = 2000;
 // Without an answer, the first and the longest time until the server is asked again; and the longest while nobody looks.
@@ -18,6 +18,8 @@ const [FIRST_MS, LONGEST_MS, HIDDEN_MS] = [1000, 8000, 60000];
 const known = { status: null, matrix: null, policy: null, rates: { cells: new Rates(), findings: new Rates() } };
 const announcement = document.getElementById("announcement");
 let answered = null;
+// The state of which it was said what is new.
+let announced = null;
 let failures = 0;
 let hiddenFor = EACH_MS;
 let timer = null;
@@ -33,7 +35,7 @@ const VIEWS = {
         known.policy = await ask("/v1/policy");
       }
       known.rates.cells.take(seconds(known.matrix.time), known.matrix.matrix.map((cell) => [keyOf(cell), cell.packets]));
-      known.rates.findings.take(seconds(known.status.time), known.status.worst.map(({ id, packets }) => [id, packets]));
+      known.rates.findings.take(now() - known.status.age_s, known.status.worst.map(({ id, packets }) => [id, packets]));
     },
     draw: () => overview(known),
   },
@@ -41,7 +43,7 @@ const VIEWS = {
     title: "Findings",
     fetch: async () => {
       const page = await findings.fetchPage(location.hash, known.status);
-      known.rates.findings.take(performance.now() / 1000, page.findings.map(({ id, packets }) => [id, packets]));
+      known.rates.findings.take(now(), page.findings.map(({ id, packets }) => [id, packets]));
       return page;
     },
     draw: (page) => findings.findings(page, known.status, known.rates.findings),
@@ -50,7 +52,7 @@ const VIEWS = {
     title: "Finding",
     fetch: async (id) => {
       const it = await fetchFinding(id);
-      known.rates.findings.take(performance.now() / 1000, it === null ? [] : [[it.id, it.packets]]);
+      known.rates.findings.take(now(), it === null ? [] : [[it.id, it.packets]]);
       return it;
     },
     draw: (it) => finding(it, known.rates.findings),
@@ -63,11 +65,16 @@ function seconds(time) {
   return Date.parse(time) / 1000;
 }
 
+/** The time on this machine's clock that never goes back, in seconds. */
+function now() {
+  return performance.now() / 1000;
+}
+
 /** The view that the address names, and the id of a finding in it. */
 function chosen() {
   const [, view, id] = location.hash.split("?")[0].split("/");
   if (view === "findings" && id) {
-    return ["finding", decodeURIComponent(id)];
+    return ["finding", id];
   }
   return view in VIEWS && view !== "finding" ? [view, null] : ["overview", null];
 }
@@ -83,7 +90,7 @@ async function update() {
   try {
     const before = known.status;
     const status = await ask("/v1/status");
-    const asked = performance.now();
+    const asked = now();
     if (own !== turn) {
       return;
     }
@@ -92,36 +99,38 @@ async function update() {
       known.rates.findings.forget();
     }
     known.status = status;
-    const said = await VIEWS[view].fetch(id);
+    const said = await VIEWS[view].fetch(id).catch(wrongFilter);
     if (own !== turn) {
       return;
     }
-    answered = asked - 1000 * status.age_s;
-    failures = 0;
+    answered = asked - status.age_s;
     header(status);
     standing(null);
-    problem.textContent = "";
-    VIEWS[view].draw(said);
-    announce(before, status);
+    problem.textContent = said instanceof Refused ? visible(said.message) : "";
+    if (!(said instanceof Refused)) {
+      VIEWS[view].draw(said);
+    }
+    announce(status);
+    failures = 0;
   } catch (error) {
     if (own !== turn) {
       return;
     }
-    if (error instanceof Refused && error.status === 400) {
-      // What somebody wrote into a field.
-      problem.textContent = `${error.message}`;
-    } else {
-      failures += 1;
-      wait = Math.min(LONGEST_MS, FIRST_MS * 2 ** (failures - 1));
-      standing(reason(error));
-      if (failures === 1 && known.status !== null) {
-        announcement.textContent = "Reconnecting: what is shown gets older.";
-      }
-    }
+    failures += 1;
+    wait = Math.min(LONGEST_MS, FIRST_MS * 2 ** (failures - 1));
+    standing(reason(error));
   }
   age();
   hiddenFor = document.hidden ? Math.min(HIDDEN_MS, 2 * hiddenFor) : EACH_MS;
   timer = setTimeout(update, document.hidden ? Math.max(wait, hiddenFor) : wait);
+}
+
+/** What somebody wrote into a field that cannot be: the auditor says so, and is there. */
+function wrongFilter(error) {
+  if (error instanceof Refused && error.status === 400) {
+    return error;
+  }
+  throw error;
 }
 
 /** Why there is no answer, and what to do. */
@@ -133,7 +142,9 @@ function reason(error) {
 }
 
 /** Says what is new, for a screen reader. */
-function announce(before, status) {
+function announce(status) {
+  const before = announced;
+  announced = status;
   const number = (of, { findings: all }) => all.filter((entry) => entry.severity === of && entry.state !== "accepted")
     .reduce((sum, entry) => sum + entry.number, 0);
   if (before === null) {
@@ -142,13 +153,13 @@ function announce(before, status) {
   const grown = ["leak", "risk", "note"].map((of) => [of, number(of, status) - number(of, before)]).filter(([, more]) => more > 0);
   if (grown.length > 0) {
     announcement.textContent = `New: ${grown.map(([of, more]) => counted(more, of)).join(", ")}.`;
-  } else if (announcement.textContent.startsWith("Reconnecting")) {
+  } else if (failures > 0) {
     announcement.textContent = "Connected again.";
   }
 }
 
 function age() {
-  aged(answered === null ? null : (performance.now() - answered) / 1000);
+  aged(answered === null ? null : now() - answered);
 }
 
 /** Shows the view that is chosen, and moves the focus to its title where somebody has chosen it. */
@@ -178,11 +189,11 @@ function go(event) {
 
 findings.listen(update);
 listenToSockets(update);
-addEventListener("hashchange", (event) => {
-  // The link to the content is no view.
-  if (location.hash !== "#content") {
-    go(event);
-  }
+addEventListener("hashchange", go);
+// It is no view, and so nothing for the address.
+document.querySelector(".skip").addEventListener("click", (event) => {
+  event.preventDefault();
+  document.getElementById("content").focus();
 });
 document.addEventListener("visibilitychange", () => {
   if (!document.hidden) {
