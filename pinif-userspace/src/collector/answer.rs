@@ -42,6 +42,9 @@ impl Audit {
             Question::Learned(from, limit, reply) if !reply.is_closed() => {
                 let _ = reply.send(self.learned(from, limit)?);
             }
+            Question::Foreseen(most, reply) if !reply.is_closed() => {
+                let _ = reply.send(self.foresight.holding(most));
+            }
             Question::Closed(netns, reply) if !reply.is_closed() => {
                 let closed = self.closed(netns).map_err(|error| format!("{error:#}"));
                 let _ = reply.send(closed);
@@ -50,6 +53,7 @@ impl Audit {
             | Question::Findings(..)
             | Question::Namespaces(_)
             | Question::Learned(..)
+            | Question::Foreseen(..)
             | Question::Closed(..) => {}
         }
         Ok(())

@@ -10,7 +10,7 @@ use std::{
 use pinif_ebpf::key::NetNsCookie;
 
 use crate::{
-    findings::latent::{Foreseen, Latent},
+    findings::latent::{Foreseen, Holding, Latent},
     hub::{Event, Notice},
 };
 
@@ -134,6 +134,11 @@ impl Foresight {
     /// What was foreseen in all.
     pub(super) fn foreseen(&self) -> &Foreseen {
         &self.foreseen
+    }
+
+    /// What holds of it, at most so much; none where nothing is foreseen at all.
+    pub(super) fn holding(&self, most: usize) -> Option<Holding> {
+        self.wanted.then(|| self.foreseen.holding(most))
     }
 
     fn looked(

@@ -10,7 +10,7 @@ use tokio::sync::oneshot;
 use super::{enforcement::Enforce, fail_on::FailOn};
 use crate::{
     capture::Capture,
-    findings::{listed::Page, query::Query},
+    findings::{latent::Holding, listed::Page, query::Query},
     foresee::closed::Distinct,
     host::{identity::Identity, namespaces::Wanted, netns::NetNs},
     hub::{Notice, Snapshot},
@@ -93,6 +93,8 @@ pub enum Question {
     Namespaces(oneshot::Sender<Vec<NetNs>>),
     /// A page of what was learned of what is sent by whom: from which place on, and how many at most; none where nothing is learned.
     Learned(u64, usize, oneshot::Sender<Option<learned::Page>>),
+    /// What is foreseen now, at most so much of it; none where nothing is foreseen at all.
+    Foreseen(usize, oneshot::Sender<Option<Holding>>),
     /// The sockets that were closed in a namespace; or why they cannot be read.
     Closed(NetNsCookie, oneshot::Sender<Result<Distinct, String>>),
 }

@@ -13,7 +13,7 @@ use tokio::{
 
 use crate::{
     collector::plan::{Order, Question},
-    findings::{listed, query::Query},
+    findings::{latent::Holding, listed, query::Query},
     foresee::closed::Distinct,
     host::netns::NetNs,
     hub::Snapshot,
@@ -78,6 +78,15 @@ impl Collector {
     pub async fn learned(&self, from: u64, limit: usize) -> Result<Option<Page>, Unanswered> {
         self.ask(|reply| Question::Learned(from, limit, reply))
             .await
+    }
+
+    /// What is foreseen now, at most so much of it; none where nothing is foreseen at all.
+    ///
+    /// # Errors
+    ///
+    /// Where there is no answer.
+    pub async fn foreseen(&self, most: usize) -> Result<Option<Holding>, Unanswered> {
+        self.ask(|reply| Question::Foreseen(most, reply)).await
     }
 
     /// The sockets that were closed in a namespace, one of each sort; or why they cannot be read.

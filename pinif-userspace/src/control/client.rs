@@ -21,7 +21,9 @@ use tokio::{net::UnixStream, time::timeout};
 use super::{
     filter::{ClosedFilter, EventsFilter, FindingsFilter, LearnedFilter, SocketsFilter},
     place::{self, Peer},
-    protocol::{ClosedSockets, FindingsPage, MatrixNow, PolicyNow, SocketsPage, Status, path},
+    protocol::{
+        ClosedSockets, FindingsPage, ForeseenNow, MatrixNow, PolicyNow, SocketsPage, Status, path,
+    },
 };
 use crate::{findings::line::FindingLine, learned::LearnedPage};
 
@@ -127,6 +129,15 @@ impl Client {
     ) -> Result<LearnedPage, ClientError> {
         let target = self.target(path::LEARNED, filter)?;
         self.get(&target).await
+    }
+
+    /// What is foreseen now.
+    ///
+    /// # Errors
+    ///
+    /// Why there is no answer.
+    pub async fn foreseen(&mut self) -> Result<ForeseenNow, ClientError> {
+        self.get(path::FORESEEN).await
     }
 
     /// The sockets of a namespace that were closed.

@@ -6,8 +6,8 @@ use serde_json::{Map, Value, json};
 use super::{
     filter::{ClosedFilter, EventsFilter, FindingsFilter, LearnedFilter, SocketsFilter},
     protocol::{
-        ClosedSockets, EventLine, FindingsPage, MatrixNow, PolicyNow, Problem, SocketsPage, Status,
-        path,
+        ClosedSockets, EventLine, FindingsPage, ForeseenNow, MatrixNow, PolicyNow, Problem,
+        SocketsPage, Status, path,
     },
 };
 use crate::{findings::line::FindingLine, learned::LearnedPage};
@@ -83,6 +83,15 @@ pub fn description() -> Value {
             "learned",
             "What was sent by whom, a page of it",
             Some(filter),
+        ),
+    );
+    add(
+        path::FORESEEN,
+        get::<ForeseenNow>(
+            &mut schemas,
+            "foreseen",
+            "What would leak if an interface went down",
+            None,
         ),
     );
     let filter = parameters::<EventsFilter>();

@@ -37,6 +37,8 @@ pub mod path {
     pub const CLOSED: &str = "/v1/closed";
     /// What was learned of what is sent by whom, a page of it: [`LearnedPage`](crate::learned::LearnedPage).
     pub const LEARNED: &str = "/v1/learned";
+    /// What is foreseen now: [`ForeseenNow`](super::ForeseenNow).
+    pub const FORESEEN: &str = "/v1/foreseen";
     /// What happens from now on: lines of [`EventLine`](super::EventLine).
     pub const EVENTS: &str = "/v1/events";
     /// The policy in force: [`PolicyNow`](super::PolicyNow).
@@ -46,9 +48,9 @@ pub mod path {
     /// All of this, as OpenAPI 3.1.
     pub const OPENAPI: &str = "/v1/openapi.json";
     /// All of them.
-    pub const ALL: [&str; 11] = [
-        STATUS, MATRIX, FINDINGS, FINDING, SOCKETS, CLOSED, LEARNED, EVENTS, POLICY, METRICS,
-        OPENAPI,
+    pub const ALL: [&str; 12] = [
+        STATUS, MATRIX, FINDINGS, FINDING, SOCKETS, CLOSED, LEARNED, FORESEEN, EVENTS, POLICY,
+        METRICS, OPENAPI,
     ];
 }
 
@@ -261,6 +263,17 @@ pub struct ClosedSockets {
     pub time: String,
     /// The sockets.
     pub sockets: Vec<ClosedLine>,
+}
+
+/// What would leak if an interface went down, as an auditor with `--foresee` knows it now.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ForeseenNow {
+    /// Whether it is foreseen at all (`--foresee`).
+    pub foresees: bool,
+    /// How much of it there is.
+    pub total: u64,
+    /// The first of it, at most 250, by what would have to happen (`if`).
+    pub findings: Vec<FindingLine>,
 }
 
 /// The policy in force.

@@ -21,9 +21,9 @@ use super::{
     answer::{Answer, Refused, json, problem, too_many, with, wrong},
     ask::Collector,
     closed,
-    filter::{ClosedFilter, EventsFilter, FindingsFilter, LearnedFilter, SocketsFilter},
+    filter::{ClosedFilter, EventsFilter, FindingsFilter, LearnedFilter, MOST, SocketsFilter},
     gate, learned, openapi,
-    protocol::{FindingsPage, MatrixNow, PolicyNow, Status, path},
+    protocol::{FindingsPage, ForeseenNow, MatrixNow, PolicyNow, Status, path},
     question::{nothing_asked, read},
     readers::{Full, Ticket},
     sockets::Sockets,
@@ -66,6 +66,7 @@ impl Routes {
             .route(path::SOCKETS, get(sockets))
             .route(path::CLOSED, get(closed_sockets))
             .route(path::LEARNED, get(learned))
+            .route(path::FORESEEN, get(foreseen))
             .route(path::POLICY, get(policy))
             .route(path::METRICS, get(metrics))
             .route(path::OPENAPI, get(description))
@@ -178,6 +179,12 @@ async fn closed_sockets(State(sources): State<Sources>, RawQuery(query): RawQuer
 async fn learned(State(sources): State<Sources>, RawQuery(query): RawQuery) -> Outcome {
     let filter: LearnedFilter = read(query)?;
     learned::answer(&sources.collector, &filter).await
+}
+
+async fn foreseen(State(sources): State<Sources>, RawQuery(query): RawQuery) -> Outcome {
+    nothing_asked(query)?;
+    let holding = sources.collector.foreseen(MOST as usize).await?;
+    Ok(json(&ForeseenNow::from(holding.as_ref())))
 }
 
 async fn events(

@@ -3,13 +3,15 @@
 use std::{borrow::Cow, sync::Arc, time::SystemTime};
 
 use super::protocol::{
-    AttachmentCheck, CaptureStatus, CheckedBy, EventLine, FindingCount, FindingsPage, Incomplete,
-    InterfaceStatus, MatrixNow, NoticeLine, PolicyNow, PolicySource, PolicyStatus, Reader, Status,
+    AttachmentCheck, CaptureStatus, CheckedBy, EventLine, FindingCount, FindingsPage, ForeseenNow,
+    Incomplete, InterfaceStatus, MatrixNow, NoticeLine, PolicyNow, PolicySource, PolicyStatus,
+    Reader, Status,
 };
 use crate::{
     capture::{CaptureState, Stop},
     findings::{
         finding::Finding,
+        latent::Holding,
         line::{Lost, Uncounted},
         listed::{Listed, Page},
         query::Query,
@@ -165,6 +167,17 @@ impl From<&Page> for FindingsPage {
             total: page.total,
             next: page.next,
             findings: page.findings.iter().map(Listed::line).collect(),
+        }
+    }
+}
+
+impl From<Option<&Holding>> for ForeseenNow {
+    fn from(holding: Option<&Holding>) -> Self {
+        let first = holding.iter().flat_map(|holding| &holding.first);
+        Self {
+            foresees: holding.is_some(),
+            total: holding.map_or(0, |holding| holding.total),
+            findings: first.map(Into::into).collect(),
         }
     }
 }

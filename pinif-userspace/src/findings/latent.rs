@@ -60,6 +60,15 @@ pub struct Foreseen {
     worst: Option<Severity>,
 }
 
+/// What holds of what was foreseen: the first of it, by what would have to happen, and how much there is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Holding {
+    /// The first of it.
+    pub first: Vec<Latent>,
+    /// How much there is in all.
+    pub total: u64,
+}
+
 /// What is other than it was.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Changes {
@@ -94,6 +103,14 @@ impl Foreseen {
             .filter_map(|key| self.holds.remove(key))
             .collect();
         changes
+    }
+
+    /// What holds now, at most so much of it.
+    pub fn holding(&self, most: usize) -> Holding {
+        Holding {
+            first: self.holds.values().take(most).cloned().collect(),
+            total: self.holds.len() as u64,
+        }
     }
 
     /// How many were reported.
@@ -189,7 +206,10 @@ mod tests {
             (sockets(&changes.new), sockets(&changes.gone)),
             (vec![1], vec![1])
         );
+        let holding = foreseen.holding(1);
+        assert_eq!((sockets(&holding.first), holding.total), (vec![1], 2));
         assert_eq!(sockets(&foreseen.take(NetNsCookie(2), vec![]).gone), [1]);
         assert_eq!(foreseen.reported(), 3);
+        assert_eq!(foreseen.holding(9).total, 1);
     }
 }

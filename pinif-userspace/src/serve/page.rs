@@ -59,6 +59,7 @@ const FILES: &[File] = &files![
     "dom.js" SCRIPT,
     "finding.js" SCRIPT,
     "findings.js" SCRIPT,
+    "foreseen.js" SCRIPT,
     "header.js" SCRIPT,
     "main.js" SCRIPT,
     "matrix.js" SCRIPT,

@@ -39,6 +39,7 @@ const FINDINGS: &str = "/v1/findings";
 const FINDING: &str = "/v1/findings/{id}";
 const SOCKETS: &str = "/v1/sockets";
 const POLICY: &str = "/v1/policy";
+const FORESEEN: &str = "/v1/foreseen";
 const LEARNED: &str = "/v1/learned";
 const HISTORY: &str = "/v1/history";
 const METRICS: &str = "/metrics";
@@ -71,6 +72,7 @@ impl Web {
             .route(FINDING, get(finding))
             .route(SOCKETS, get(sockets))
             .route(POLICY, get(policy))
+            .route(FORESEEN, get(foreseen))
             .route(LEARNED, get(learned))
             .route(HISTORY, get(history))
             .route(METRICS, get(metrics))
@@ -124,6 +126,12 @@ async fn matrix(State((sources, _)): Asked, RawQuery(query): RawQuery) -> Outcom
 async fn policy(State((sources, _)): Asked, RawQuery(query): RawQuery) -> Outcome {
     nothing_asked(query)?;
     let asked = async |mut client: Client| client.policy().await;
+    passed_on(sources.asker.ask(asked).await, &sources.heard)
+}
+
+async fn foreseen(State((sources, _)): Asked, RawQuery(query): RawQuery) -> Outcome {
+    nothing_asked(query)?;
+    let asked = async |mut client: Client| client.foreseen().await;
     passed_on(sources.asker.ask(asked).await, &sources.heard)
 }
 
@@ -221,6 +229,7 @@ async fn unknown(request: Request<Body>) -> Answer {
                 FINDING,
                 SOCKETS,
                 POLICY,
+                FORESEEN,
                 LEARNED,
                 HISTORY,
                 METRICS

@@ -2,8 +2,10 @@
 
 use std::io::Write as _;
 use std::net::UdpSocket;
+use std::path::Path;
 
 use pinif_ebpf::verdict::Severity;
+use pinif_userspace::control::{Client, protocol::ForeseenNow};
 use serde_json::Value;
 use socket2::SockRef;
 use tempfile::NamedTempFile;
@@ -34,6 +36,18 @@ fn foreseen(auditor: &mut Auditor<'_>) -> Value {
     valid(&line, pinif_userspace::findings::line::schema)
 }
 
+/// What the auditor at a socket says that it foresees.
+fn asked(place: &Path) -> ForeseenNow {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime");
+    runtime.block_on(async {
+        let mut client = Client::find(Some(place)).expect("a path");
+        client.foreseen().await.expect("an answer")
+    })
+}
+
 /// A change that changes no route.
 fn change(bench: &Bench, number: u8) {
     let address = format!("10.200.0.{number}/32").parse().expect("an address");
@@ -51,8 +65,17 @@ fn has(finding: &Value, values: &[(&str, &str)]) {
 fn what_would_leak_is_reported_once_while_it_holds() {
     scenario("foresee audit", &[], |bench| {
         let socket = inside(bench);
-        let mut auditor = bench.audit_with(&policy(), &["--foresee", "--fail-on", "risk"]);
+        let folder = tempfile::tempdir().expect("a folder");
+        let place = folder.path().join("pinif.sock");
+        let path = place.to_str().expect("a path that is text");
+        let arguments = ["--foresee", "--fail-on", "risk", "--socket", path];
+        let mut auditor = bench.audit_with(&policy(), &arguments);
         let first = foreseen(&mut auditor);
+        let now = asked(&place);
+        assert!(now.foresees);
+        assert_eq!((now.total, now.findings.len()), (1, 1));
+        assert_eq!(now.findings[0].r#if.as_deref(), Some("fab0 down"));
+        assert_eq!(first["id"], now.findings[0].id);
         for (key, value) in [
             ("type", "finding"),
             ("kind", "policy-escape"),

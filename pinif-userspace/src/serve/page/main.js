@@ -12,12 +12,15 @@ import { fetchSockets, sockets, listen as listenToSockets } from "./sockets.js";
 import { counted, visible } from "./text.js";
 
 const EACH_MS = 2000;
+// What is foreseen changes with the network alone, and is asked for more rarely.
+const FORESEEN_S = 10;
 // Without an answer, the first and the longest time until the server is asked again; and the longest while nobody looks.
 const [FIRST_MS, LONGEST_MS, HIDDEN_MS] = [1000, 8000, 60000];
 
-const known = { status: null, matrix: null, policy: null, rates: { cells: new Rates(), findings: new Rates() } };
+const known = { status: null, matrix: null, policy: null, foreseen: null, rates: { cells: new Rates(), findings: new Rates() } };
 const announcement = document.getElementById("announcement");
 let answered = null;
+let foreseenAt = -Infinity;
 // The state of which it was said what is new.
 let announced = null;
 let failures = 0;
@@ -33,6 +36,10 @@ const VIEWS = {
       known.matrix = await ask("/v1/matrix");
       if (known.policy?.digest !== known.status.policy.digest || known.policy?.loaded !== known.status.policy.loaded) {
         known.policy = await ask("/v1/policy");
+      }
+      if (now() - foreseenAt >= FORESEEN_S) {
+        known.foreseen = await ask("/v1/foreseen");
+        foreseenAt = now();
       }
       known.rates.cells.take(seconds(known.matrix.time), known.matrix.matrix.map((cell) => [keyOf(cell), cell.packets]));
       known.rates.findings.take(now() - known.status.age_s, known.status.worst.map(({ id, packets }) => [id, packets]));
@@ -97,6 +104,7 @@ async function update() {
     if (before !== null && (before.run !== status.run || before.started !== status.started)) {
       known.rates.cells.forget();
       known.rates.findings.forget();
+      foreseenAt = -Infinity;
     }
     known.status = status;
     const said = await VIEWS[view].fetch(id).catch(wrongFilter);

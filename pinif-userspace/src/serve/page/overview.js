@@ -3,6 +3,7 @@
 import { card } from "./card.js";
 import { el, show } from "./dom.js";
 import { list } from "./findings.js";
+import { foreseen } from "./foreseen.js";
 import { matrix, weight } from "./matrix.js";
 import { name } from "./text.js";
 
@@ -30,6 +31,7 @@ export function overview(known) {
   const interfaces = (status?.interfaces ?? []).filter((port) => port.netns === netns);
   show(document.getElementById("matrix"), matrix(own, rates.cells));
   show(document.getElementById("card"), card(own, rates.cells, interfaces, policy?.zones ?? []));
+  show(document.getElementById("foreseen"), foreseen(known.foreseen, netns, interfaces));
   const worst = status?.worst ?? [];
   show(document.getElementById("worst"), worst.length === 0 ? el("p", {}, "Nothing was found.") : list(worst, rates.findings));
 }

@@ -120,6 +120,12 @@ fn of_card(target: &str, seconds: u64) -> Value {
         }
         "/v1/matrix" => value(serde_json::to_value(fetched.matrix)),
         "/v1/policy" => value(serde_json::to_value(fetched.policy)),
+        "/v1/foreseen" => {
+            let mut latent = value(serde_json::to_value(&findings[1]));
+            latent["latent"] = json!(true);
+            latent["if"] = json!("fab0 down");
+            json!({"foresees": true, "total": 1, "findings": [latent]})
+        }
         "/v1/sockets" => {
             let sockets = card::sockets();
             json!({"time": fetched.status.time, "total": sockets.total, "next": null, "unlisted_raw": 0, "sockets": sockets.first})
@@ -180,6 +186,13 @@ fn crowded(mut card: Value, target: &str) -> Value {
             if card["findings"][0].is_object() {
                 card = json!({"total": MANY, "next": 250, "findings": lines});
             }
+        }
+        "/v1/foreseen" => {
+            card["findings"] = many(&card["findings"][0], 250, &|one, number| {
+                one["id"] = json!(format!("{number:012x}"));
+                one["netns"] = json!("pod0");
+            });
+            card["total"] = json!(3000);
         }
         "/v1/sockets" => {
             let lines = many(&card["sockets"][0], 250, &|one, number| {

@@ -26,7 +26,7 @@ const SHOWN: &str = r"<img src=x>\u{202e}\x1b";
 const NODES: u64 = 2000;
 /// The views, and what is in each once it is drawn.
 const VIEWS: [(&str, &str); 4] = [
-    ("#/", "#matrix table, #card svg"),
+    ("#/", "#foreseen :is(p, table)"),
     ("#/findings", "#findings-list a"),
     ("#/sockets", "#sockets-list p"),
     ("#/policy", "#policy-facts dl"),

@@ -75,6 +75,8 @@ fn an_auditor_is_passed_on_as_it_comes_hangs_and_goes() {
         assert_eq!(leaked["packets"], 7);
         let (status, policy) = served.of_auditor("/v1/policy");
         assert_eq!((status, &policy["zones"][0]["name"]), (200, &Value::Null));
+        let (status, foreseen) = served.of_auditor("/v1/foreseen");
+        assert_eq!((status, &foreseen["foresees"]), (200, &false.into()));
         let (status, sockets) = served.of_auditor("/v1/sockets?risk=misrouted&limit=1");
         assert_eq!((status, &sockets["total"]), (200, &0.into()));
         let now = served.until("its state", |served| {
