@@ -126,7 +126,11 @@ async function update() {
     }
     failures += 1;
     wait = Math.min(LONGEST_MS, FIRST_MS * 2 ** (failures - 1));
-    standing(reason(error));
+    const why = reason(error);
+    standing(why);
+    if (failures === 1) {
+      announcement.textContent = visible(`Reconnecting: ${why.text}`);
+    }
   }
   age();
   hiddenFor = document.hidden ? Math.min(HIDDEN_MS, 2 * hiddenFor) : EACH_MS;
