@@ -134,13 +134,19 @@ pub struct Offsets {
     pub request_listener: u32,
     /// `net_device.ifindex`.
     pub device_index: u32,
+    /// `sk_buff.cb`.
+    pub skb_control: u32,
+    /// `inet_skb_parm.flags`.
+    pub ipv4_flags: u32,
+    /// `inet6_skb_parm.flags`. Zero: the kernel has no IPv6.
+    pub ipv6_flags: u32,
 }
 
 const _: () = assert!(size_of::<Pin>() == 40);
 const _: () = assert!(size_of::<EgressStats>() == 48);
 const _: () = assert!(size_of::<PinCounters>() == 48);
 const _: () = assert!(size_of::<Attempt>() == 48);
-const _: () = assert!(size_of::<Offsets>() == 80);
+const _: () = assert!(size_of::<Offsets>() == 92);
 
 #[cfg(feature = "user")]
 mod pod {

@@ -10,6 +10,7 @@ use aya_ebpf::{
 use pinif_ebpf::{
     intent::Name,
     key::{IfIndex, NetNsCookie},
+    packet::ethertype,
     pin::{Pin, flag},
 };
 
@@ -29,7 +30,9 @@ pub fn pinif_pin_out(context: SkBuffContext) -> i32 {
     let interface = IfIndex(member!(skb, ifindex));
     let device = Device::of(context.as_ptr() as u64);
     let may_leave = pin.netns == device.netns
-        && state::allowed_name(interface) == Some(device.name)
+        && (state::allowed_name(interface) == Some(device.name)
+            || state::allowed_name(IfIndex::NONE).is_some()
+                && is_encrypted(skb, context.as_ptr() as u64))
         || is_rebound(pin, skb);
     let packets = u64::from(member!(skb, gso_segs).max(1));
     let bytes = u64::from(member!(skb, len));
@@ -57,6 +60,21 @@ impl Device {
             name: read(device, at.device_name),
             netns: state::netns_cookie(net, &at),
         }
+    }
+}
+
+/// Whether IPsec has encrypted a packet, so that a route of the outer addresses has chosen its device (`xfrm_output`, which says so in the
+/// packet's control block).
+#[inline(always)]
+fn is_encrypted(context: *mut aya_ebpf::bindings::__sk_buff, skb: u64) -> bool {
+    const IPV4_TRANSFORMED: u16 = 1 << 2;
+    const IPV6_TRANSFORMED: u16 = 1 << 0;
+    let at = state::offsets();
+    let flags = |offset| read::<u16>(skb, at.skb_control + offset);
+    match u16::from_be(member!(context, protocol) as u16) {
+        ethertype::IPV4 => flags(at.ipv4_flags) & IPV4_TRANSFORMED != 0,
+        ethertype::IPV6 => at.ipv6_flags != 0 && flags(at.ipv6_flags) & IPV6_TRANSFORMED != 0,
+        _ => false,
     }
 }
 

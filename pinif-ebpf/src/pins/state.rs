@@ -36,13 +36,16 @@ static PIN_OFFSETS: Global<Offsets> = Global::new(Offsets {
     sock_cookie: 0,
     request_listener: 0,
     device_index: 0,
+    skb_control: 0,
+    ipv4_flags: 0,
+    ipv6_flags: 0,
 });
 
 #[btf_map]
 static PIN: Array<Pin, 1> = Array::new();
 
 /// The interfaces by which packets may leave, with the names that they must have: the one of the pin, those that belong
-/// to it where it is a VRF, and loopback.
+/// to it where it is a VRF, and loopback. [`IfIndex::NONE`] stands for all of them, for what IPsec has encrypted.
 #[btf_map]
 static INTERFACE_SET: HashMap<IfIndex, Name, 1024, { BPF_F_NO_PREALLOC as usize }> = HashMap::new();
 

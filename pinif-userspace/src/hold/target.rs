@@ -10,7 +10,11 @@ use pinif_ebpf::{
 };
 
 use crate::{
-    host::{links::Links, netns::NetNs, network::Network},
+    host::{
+        links::{Link, Links},
+        netns::NetNs,
+        network::Network,
+    },
     kernel::pins::{Aim, InterfaceSet},
     text::{escape::visible, words::those_there},
 };
@@ -83,15 +87,20 @@ impl Target {
     /// encrypts to, since their packets pass `ip_finish_output` once more with their socket; and loopback, or the VRF that
     /// the device is in, which leads to the host's own addresses. What a VRF sends on passes once more, too.
     ///
+    /// An IPsec interface that names none encrypts to wherever a route leads its outer packets: all of them, for what is encrypted.
+    ///
     /// Not its other lower devices: a VLAN's packets reach the trunk only after they are tagged.
     fn egress_interfaces(&self, links: &Links) -> InterfaceSet {
         let device = links.by_name(&self.interface);
+        let is_ipsec =
+            |device: &Link| matches!(device.kind.as_deref(), Some("xfrm" | "vti" | "vti6"));
+        let to_any = device.filter(|device| is_ipsec(device) && device.lower.is_none());
+        let to_any = to_any.and_then(|device| Some((IfIndex::NONE, name(&device.name)?)));
         let is_allowed = |index: IfIndex| {
             device.is_some_and(|device| {
                 let routed = device.vrf_table.is_some()
                     && links.get(index).and_then(|link| link.controller) == Some(device.index);
-                let encrypted = matches!(device.kind.as_deref(), Some("xfrm" | "vti" | "vti6"))
-                    && device.lower == Some(index);
+                let encrypted = is_ipsec(device) && device.lower == Some(index);
                 let is_its_vrf = device.controller == Some(index)
                     && links
                         .get(index)
@@ -103,6 +112,7 @@ impl Target {
             .iter()
             .filter(|link| link.loopback || is_allowed(link.index))
             .filter_map(|link| Some((link.index, name(&link.name)?)))
+            .chain(to_any)
             .collect()
     }
 }
@@ -120,7 +130,6 @@ fn name(text: &str) -> Option<Name> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::host::links::Link;
 
     fn target(interface: &str) -> Target {
         Target {
@@ -153,7 +162,12 @@ mod tests {
             kind: Some("xfrm".to_owned()),
             ..Link::new(IfIndex(6), "ipsec0")
         };
-        Links::from_iter([lo, vrf, member, Link::new(IfIndex(4), "eth1"), vlan, xfrm])
+        let routed = Link {
+            kind: xfrm.kind.clone(),
+            ..Link::new(IfIndex(7), "ipsec1")
+        };
+        let eth1 = Link::new(IfIndex(4), "eth1");
+        Links::from_iter([lo, vrf, member, eth1, vlan, xfrm, routed])
     }
 
     #[test]
@@ -173,6 +187,11 @@ mod tests {
         assert_eq!(allowed("blue"), [1, 3, 9]);
         assert_eq!(allowed("eth1.7"), [1, 5], "not untagged by the trunk");
         assert_eq!(allowed("ipsec0"), [1, 4, 6]);
+        assert_eq!(
+            allowed("ipsec1"),
+            [0, 1, 7],
+            "what it encrypts leaves by any"
+        );
         assert_eq!(allowed("gone"), [1]);
     }
 
@@ -182,7 +201,7 @@ mod tests {
         let text = error.to_string();
         assert!(text.starts_with("there is no interface fab9 in"), "{text}");
         assert!(
-            text.ends_with("those that there are: blue, eth1, eth1.7, fab0, ipsec0, lo"),
+            text.ends_with("those that there are: blue, eth1, eth1.7, fab0, ipsec0, ipsec1, lo"),
             "{text}"
         );
     }

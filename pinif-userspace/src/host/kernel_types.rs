@@ -115,6 +115,9 @@ fn offsets_of_pins(btf: &Btf, net_inode: u32) -> anyhow::Result<pin::Offsets> {
         sock_cookie: btf.offset("sock", "__sk_common.skc_cookie")?,
         request_listener: btf.offset("sock", "__sk_common.skc_listener")?,
         device_index: btf.offset("net_device", "ifindex")?,
+        skb_control: btf.offset("sk_buff", "cb")?,
+        ipv4_flags: btf.offset("inet_skb_parm", "flags")?,
+        ipv6_flags: btf.offset("inet6_skb_parm", "flags").unwrap_or_default(),
     })
 }
 

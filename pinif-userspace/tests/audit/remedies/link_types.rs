@@ -254,37 +254,31 @@ link_type!(
         number(bench, "far2");
     }
 );
-mod xfrm {
-    use super::*;
-
-    /// It names no link below it, so that `pinif run`, which the other remedies have, drops the outer packets: they are the program's still.
-    const LINK: Link = Link {
-        names: ["", "", "30 link-xfrm-device"],
-        needs: &[Need::Link(LinkKind::Xfrm), Need::Program("nft")],
-        words: &V4,
-        make: |bench| {
-            const STATE: &str = "xfrm state add src 10.0.0.1 dst 10.0.0.2 proto esp spi 7 reqid 7 mode tunnel if_id 5 \
-                                 aead rfc4106(gcm(aes)) 0x0123456789abcdef0123456789abcdef01234567 128";
-            let policy = |direction: &str| {
-                format!(
-                    "xfrm policy add src 0.0.0.0/0 dst 10.2.0.0/24 dir {direction} if_id 5 \
-                     tmpl src 10.0.0.1 dst 10.0.0.2 proto esp reqid 7 mode tunnel"
-                )
-            };
-            tunnel(bench, LinkKind::Xfrm);
-            bench.run("ip", STATE);
-            bench.run("ip", &policy("out"));
-            far_ip(bench, STATE);
-            far_ip(bench, &policy("in"));
-            number(bench, "far2");
-        },
-    };
-
-    #[test]
-    fn it_is_named_by_what_is_bound_to_it() {
-        by_device(&LINK);
+link_type!(
+    xfrm,
+    Xfrm,
+    [
+        "30 link-xfrm",
+        "30 link-xfrm-address",
+        "30 link-xfrm-device"
+    ],
+    |bench| {
+        const STATE: &str = "xfrm state add src 10.0.0.1 dst 10.0.0.2 proto esp spi 7 reqid 7 mode tunnel if_id 5 \
+                             aead rfc4106(gcm(aes)) 0x0123456789abcdef0123456789abcdef01234567 128";
+        let policy = |direction: &str| {
+            format!(
+                "xfrm policy add src 0.0.0.0/0 dst 10.2.0.0/24 dir {direction} if_id 5 \
+                 tmpl src 10.0.0.1 dst 10.0.0.2 proto esp reqid 7 mode tunnel"
+            )
+        };
+        tunnel(bench, LinkKind::Xfrm);
+        bench.run("ip", STATE);
+        bench.run("ip", &policy("out"));
+        far_ip(bench, STATE);
+        far_ip(bench, &policy("in"));
+        number(bench, "far2");
     }
-}
+);
 
 /// What is bound to a VRF goes where its table leads. Bound to that, it is no escape of its address.
 #[test]
