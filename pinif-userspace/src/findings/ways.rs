@@ -64,8 +64,22 @@ pub struct Way {
     pub source: Option<IpAddr>,
     /// The network that the route is for which reaches it; the destination alone, where there is none.
     pub network: IpNet,
+    /// What tells the route which reaches it from the others for that network; none where there is no such route.
+    pub route: Option<RouteKey>,
     /// The table whose route leads there, without the rules that ask for more of a packet than its destination.
     pub table: Option<u32>,
+}
+
+/// What a table distinguishes the routes for one network by (`fib_find_alias`, `fib6_add_rt2node`): of several that have all this, those that
+/// were appended (`NLM_F_APPEND`), the first is taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct RouteKey {
+    /// The table's number.
+    pub table: u32,
+    /// The type of service of the packets that it is for; zero where it is for all.
+    pub tos: u8,
+    /// Its metric; zero where it has none.
+    pub metric: u32,
 }
 
 impl Way {

@@ -18,11 +18,11 @@ use crate::{
         decode::Sighted,
         finding::{PacketDirection, Place},
         scene::{LookUp, Scene},
-        ways::{ChosenBy, Reach, Way, Ways},
+        ways::{ChosenBy, Reach, RouteKey, Way, Ways},
     },
     host::{
         lower_devices::lower_devices,
-        routes::{RouteError, RouteQuery, RouteType},
+        routes::{Route, RouteError, RouteQuery, RouteType},
     },
 };
 
@@ -135,16 +135,17 @@ pub(super) fn ways(
             |by_route: &Routed| matches!(by_route, Routed::Elsewhere) && link.vrf_table.is_some();
         let by_route = by_route.filter(|by_route| !is_of_member(by_route));
         let reach = by_route.map(|by_route| match by_route {
-            Routed::There(reach, network) => (reach, true, network),
-            Routed::Elsewhere if is_neighbour() => (Reach::Direct, false, alone),
-            Routed::Elsewhere | Routed::Nowhere => (Reach::Nowhere, false, alone),
+            Routed::There(reach, network, route) => (reach, true, network, route),
+            Routed::Elsewhere if is_neighbour() => (Reach::Direct, false, alone, None),
+            Routed::Elsewhere | Routed::Nowhere => (Reach::Nowhere, false, alone, None),
         });
-        if let Some((reach, holds, network)) = reach {
+        if let Some((reach, holds, network, route)) = reach {
             ways.push(Way {
                 interface: Arc::clone(name),
                 reach,
                 holds,
                 network,
+                route,
                 source: source(link.index, query, scene, look_up),
                 table: table(to, link.index, look_up),
             });
@@ -197,8 +198,8 @@ fn is_allowed(sighted: &Sighted, scene: &Scene<'_>, name: &str) -> bool {
 
 /// Where routes lead what is bound to an interface.
 enum Routed {
-    /// By that interface, and what the route is for.
-    There(Reach, IpNet),
+    /// By that interface, what the route is for, and what tells it from others.
+    There(Reach, IpNet, Option<RouteKey>),
     /// By another: its VRF's routes do not ask what is bound ([`Way::holds`]).
     Elsewhere,
     /// Nowhere, or to the host itself.
@@ -220,18 +221,27 @@ fn reach(query: &RouteQuery, interface: IfIndex, look_up: &mut LookUp<'_>) -> Op
                     gateway,
                     is_onlink: way.is_onlink,
                 });
-                Routed::There(reach, choice.route.prefix)
+                Routed::There(reach, choice.route.prefix, key(&choice.route))
             }
         }),
         // A group is everywhere, and so is the limited broadcast (`ip_route_output_key_hash_rcu`).
         Err(RouteError::OnLink(to)) if is_everywhere(to) => {
-            Some(Routed::There(Reach::Direct, to.into()))
+            Some(Routed::There(Reach::Direct, to.into(), None))
         }
         Err(RouteError::OnLink(_) | RouteError::Unreachable(_) | RouteError::Prohibited(_)) => {
             Some(Routed::Nowhere)
         }
         Err(_) => None,
     }
+}
+
+/// What tells a route from others, unless it is one of several next hops, of which another may be the one that was taken.
+fn key(route: &Route) -> Option<RouteKey> {
+    (route.hops.len() <= 1).then_some(RouteKey {
+        table: route.table,
+        tos: route.tos,
+        metric: route.metric,
+    })
 }
 
 /// The table that leads to a destination by an interface without the rules that ask for more of a packet.

@@ -29,6 +29,8 @@ pub struct Route {
     pub device: Option<String>,
     /// Its next hops, of which each flow uses one; none, if there is but one.
     pub hops: Vec<NextHop>,
+    /// The next-hop object that it uses (`ip nexthop`).
+    pub next_hop: Option<u32>,
     /// The table's name or number, and the VRF whose it is.
     pub table: String,
     /// The table's number.
@@ -82,6 +84,7 @@ impl Route {
             is_onlink: route.is_onlink,
             device: route.output.map(name),
             hops: hops.collect(),
+            next_hop: route.next_hop,
             table: table_name(route.table, links),
             table_number: route.table,
             source: route.preferred_source,

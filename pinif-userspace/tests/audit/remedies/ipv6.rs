@@ -123,6 +123,34 @@ fn a_reply_that_can_go_nowhere_else_is_dropped() {
     .is_fixed();
 }
 
+/// The right route is there as well, behind the wrong one: the kernel replaces it by itself, since it has no router either.
+#[test]
+fn a_route_before_the_right_one_is_deleted() {
+    fn make(bench: &Bench) {
+        bench.run("ip", "-6 route add fd00::/126 via 2001:db8::2 dev eth1");
+        bench.run("ip", "-6 route append fd00::/126 dev fab0");
+    }
+    Mistake {
+        cause: "route fd00::/126 via 2001:db8::2 dev eth1 in table main",
+        policy: Some(CONTROL_PLANE),
+        make,
+        remedies: vec![
+            operator(
+                "give fd00::/126 no other route than the one via fab0 behind it (`ip -6 route del fd00::/126 via 2001:db8::2 dev eth1 metric 1024`)",
+                Then::Peer,
+            ),
+            operator("start the program by pinif run", Then::Peer),
+            developer("bind the socket to fab0", Then::Peer),
+        ],
+        ..Mistake::of(
+            "policy-escape",
+            "30 v6-policy-route-behind",
+            "udp --to [fd00::2]:7009 --count 10",
+        )
+    }
+    .is_fixed_by_each();
+}
+
 /// A more specific route leads away from the backplane's own network.
 #[test]
 fn a_route_is_corrected() {

@@ -93,6 +93,32 @@ fn a_route_is_corrected() {
     .is_fixed();
 }
 
+/// The right route is there as well, behind the wrong one: the kernel refuses to replace that by it (EEXIST).
+#[test]
+fn a_route_before_the_right_one_is_deleted() {
+    fn make(bench: &Bench) {
+        bench.run(
+            "ip",
+            "route add 10.0.0.0/30 via 192.0.2.2 dev eth1 metric 7",
+        );
+        bench.run("ip", "route append 10.0.0.0/30 dev fab0 metric 7");
+    }
+    Mistake {
+        cause: "route 10.0.0.0/30 via 192.0.2.2 dev eth1 in table main",
+        make,
+        remedies: vec![
+            operator(
+                "give 10.0.0.0/30 no other route than the one via fab0 behind it (`ip route del 10.0.0.0/30 via 192.0.2.2 dev eth1 metric 7`)",
+                Then::Peer,
+            ),
+            operator("start the program by pinif run", Then::Peer),
+            developer("bind the socket to fab0", Then::Peer),
+        ],
+        ..escape("30 policy-route-behind", "udp --to 10.0.0.2:7009 --count 10")
+    }
+    .is_fixed_by_each();
+}
+
 /// The program binds its socket to the wrong device.
 #[test]
 fn a_socket_is_bound_to_the_device_where_it_belongs() {

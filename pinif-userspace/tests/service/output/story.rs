@@ -172,6 +172,7 @@ pub fn address_escape() -> Finding {
                 reach: Reach::Nowhere,
                 source: Some([10, 0, 0, 1].into()),
                 network: "203.0.113.9/32".parse().expect("a network"),
+                route: None,
                 table: None,
             }],
             source: Some([192, 0, 2, 1].into()),

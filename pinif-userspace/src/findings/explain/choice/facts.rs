@@ -88,6 +88,7 @@ fn hop_home(finding: &Finding) -> Option<Way> {
             }),
             holds: true,
             network: route.prefix,
+            route: None,
             ..way.clone()
         })
     })

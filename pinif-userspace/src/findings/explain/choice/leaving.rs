@@ -193,6 +193,7 @@ fn route_of_service(finding: &Finding) -> Option<Remedy> {
         holds: true,
         source: Some(source),
         network: route.prefix,
+        route: None,
         table: None,
     };
     let to = vec![service.into()];

@@ -18,7 +18,7 @@ use crate::findings::{
     finding::Finding,
     kinds::Row,
     samples::DestinationSample,
-    ways::{ChosenBy, Way},
+    ways::{ChosenBy, RouteKey, Way},
 };
 
 const LOCAL: u32 = libc::RT_TABLE_LOCAL as u32;
@@ -278,12 +278,26 @@ pub(in crate::findings) fn instead_of(
         tos: taken.map_or(0, |taken| tos_of(taken, &to)),
         from: taken.and_then(|taken| taken.from.filter(|_| to == [taken.prefix])),
         metric: taken.and_then(|taken| metric_of(taken, &to)),
+        instead: instead(taken, &to, way.as_ref()).map(Box::new),
         to,
         home,
         way,
         and: Vec::new(),
         beside: Beside::Nothing,
     }
+}
+
+/// The route that was taken, where the way home is one of the same network that is behind it ([`NewRoute::instead`]).
+fn instead(taken: Option<&Route>, to: &[IpNet], way: Option<&Way>) -> Option<Route> {
+    let taken = taken.filter(|taken| to == [taken.prefix] && taken.from.is_none())?;
+    let way = way.filter(|way| way.network == taken.prefix)?;
+    let key = RouteKey {
+        table: taken.table_number,
+        tos: taken.tos,
+        metric: taken.metric,
+    };
+    let is_behind = way.route == Some(key) && taken.device.as_deref() != Some(&*way.interface);
+    is_behind.then(|| taken.clone())
 }
 
 /// The table that a route is in, where a rule led there.

@@ -229,6 +229,9 @@ impl NewRoute {
     }
 
     fn command(&self, network: IpNet) -> Option<String> {
+        if let Some(instead) = &self.instead {
+            return Some(instead.deletion());
+        }
         let (to, way) = (network.addr(), self.way.as_ref()?);
         let mut line = format!(
             "{} route replace {}{}",
@@ -264,6 +267,33 @@ impl NewRoute {
 }
 
 impl Route {
+    /// The line that deletes it, and no other of its network.
+    fn deletion(&self) -> String {
+        let to = self.prefix.addr();
+        let mut line = format!("{} route del {}{}", ip(to), self.prefix, self.selects());
+        match (self.next_hop, self.hops.len()) {
+            // What uses an object is found by no other next hop (`fib_nh_match`, `ip6_route_del`).
+            (Some(id), _) => line.push_str(&format!(" nhid {id}")),
+            // All of them.
+            (None, 2..) => {}
+            (None, _) => {
+                if let Some(via) = self.via {
+                    line.push_str(&format!(" via {}{via}", family(via, to)));
+                }
+                if let Some(device) = &self.device {
+                    line.push_str(&format!(" dev {}", word(device)));
+                }
+            }
+        }
+        if self.table_number != MAIN {
+            line.push_str(&format!(" table {}", self.table_number));
+        }
+        if self.metric != 0 {
+            line.push_str(&format!(" metric {}", self.metric));
+        }
+        line
+    }
+
     /// The line that gives it another source, and leaves all else as it is; none where that cannot be written.
     fn with_source(&self, source: IpAddr) -> Option<String> {
         // One of several next hops cannot be written so.

@@ -21,14 +21,20 @@ impl fmt::Display for Given<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self(route) = self;
         let to = destinations(&route.to);
+        let table = route.table.as_ref();
+        let table = table.map_or_else(String::new, |(table, _)| format!(" in table {table}"));
+        if let (Some(_), Some(way)) = (&route.instead, &route.way) {
+            return write!(
+                f,
+                "{to} no other route{table} than the one via {} behind it",
+                way.interface
+            );
+        }
         match &route.way {
             Some(way) => write!(f, "{to} a route via {}", way.interface)?,
             None => write!(f, "{to} a route via {}", route.home)?,
         }
-        match &route.table {
-            Some((table, _)) => write!(f, " in table {table}"),
-            None => Ok(()),
-        }
+        f.write_str(&table)
     }
 }
 

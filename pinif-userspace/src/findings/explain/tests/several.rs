@@ -24,6 +24,7 @@ fn no_route_is_given_to_what_was_not_asked_about() {
         holds: true,
         source: None,
         network: "10.0.0.0/8".parse().expect("a network"),
+        route: None,
         table: Some(254),
     };
     let sample = |destination: &str| DestinationSample {
