@@ -18,7 +18,10 @@ impl Audit {
         let (Some(evidence), Some(place)) = (Evidence::of(key, state), place) else {
             return true;
         };
-        let mut is_own = true;
+        let mut is_own = !evidence.may_be_answered();
+        if !is_own {
+            self.ledger.withhold(place);
+        }
         for group in self.connections.enter(&evidence, place) {
             // Of the many programs that send from one address, none is of another's connections.
             if !self

@@ -77,7 +77,11 @@ impl Audit {
         self.counts = true;
         self.pace.wake();
         self.remember_seen(&finding, seen.monotonic);
-        if self.is_of_its_own(key, &state) {
+        if self.is_of_its_own(key, &state)
+            && let Some(place) = self.ledger.place(&entry)
+        {
+            // What it answers may have been entered before it.
+            let finding = self.ledger.finding_at(place);
             self.show(Some(&entry), finding, Change::Opened);
         }
         let namespace = self.namespaces.get(&key.netns);

@@ -101,6 +101,12 @@ impl<'a> Evidence<'a> {
         (Reverse(self.severity), self.state.sighting.time, *self.key)
     }
 
+    /// Whether the kernel may answer it, by a finding that is graver than this: what arrived for nobody.
+    pub fn may_be_answered(&self) -> bool {
+        let is_for_nobody = matches!(self.subject, Subject::Receiver { .. });
+        is_for_nobody && self.arrived() && self.severity < Severity::Leak
+    }
+
     /// Whether it may come to be a part of the other, by all but what was counted.
     pub fn may_be_part_of(&self, whole: &Self) -> bool {
         let is_of = Side::of(self).may_be_of(&Side::of(whole));

@@ -269,3 +269,58 @@ fn a_ping_from_a_source_of_elsewhere_is_kept_out_and_accepted() {
         });
     }
 }
+
+/// Nobody receives it, and the kernel's answer leaves with the backplane's address: that is graver, and what it answers is named in it from the
+/// first line on.
+#[test]
+fn what_nobody_receives_is_one_finding_with_its_answer() {
+    const ACCEPTED: &str = "[[accept]]\nkind = \"ingress-escape\"\ninterface = \"eth1\"\nreason = \"dropped by nft\"\nuntil = 2100-12-31\n";
+    scenario("30 arrival-nobody", &[Need::Program("nft")], |bench| {
+        let audited = |policy: &str| {
+            let auditor = bench.audit_with(policy, &[]);
+            let before = bench.received();
+            let sends = format!("udp --to 10.0.0.1:5000 --count {COUNT}");
+            bench.far_sender(&bench.chassis.outside, &sends).finish();
+            bench.wait_until_received(before, COUNT);
+            auditor.stop()
+        };
+        bench
+            .card()
+            .set_sysctl("ipv4/icmp_ratelimit", "0")
+            .expect("a limit");
+        let report = audited(CONTROL_PLANE);
+        let [finding] = &report.findings[..] else {
+            panic!("one finding\n{report}");
+        };
+        let [arrived] = &finding.related[..] else {
+            panic!("what arrived is named\n{report}");
+        };
+        let kinds = (finding.kind.name(), arrived.kind.name());
+        assert_eq!(kinds, ("address-escape", "ingress-escape"), "{report}");
+        let is_of_it = |line: &String| !line.contains(&*arrived.id) || line.contains(&*finding.id);
+        assert!(
+            report.lines.iter().all(is_of_it),
+            "what arrived was reported by itself\n{report}"
+        );
+        let [enforce, by_netfilter, ..] = &finding.remedies[..] else {
+            panic!("{report}");
+        };
+        let order = "enforce the policy (pinif audit --enforce,";
+        assert!(enforce.text.starts_with(order), "{enforce:#?}");
+        let words = "and accept the finding (pinif accept), which does not end by that";
+        assert!(by_netfilter.text.contains(words), "{by_netfilter:#?}");
+        by_netfilter
+            .commands
+            .iter()
+            .for_each(|line| bench.shell(line));
+        let report = audited(&format!("{CONTROL_PLANE}{ACCEPTED}"));
+        unanswered(&report);
+        let state = |finding: &FindingLine| (finding.kind.name(), finding.state);
+        let states: Vec<_> = report.findings.iter().map(state).collect();
+        assert_eq!(
+            states,
+            [("ingress-escape", AlertState::Accepted)],
+            "{report}"
+        );
+    });
+}

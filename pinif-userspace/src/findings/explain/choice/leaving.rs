@@ -260,7 +260,14 @@ pub(in crate::findings) fn unasked(finding: &Finding) -> Vec<Remedy> {
         arrived: egress(finding),
         quiet_arp: false,
     };
-    [drop, KeepOut::IntoVrf(Home::of(&owner))]
-        .map(Remedy::KeepOut)
-        .into()
+    let arrived = egress(finding);
+    vec![
+        Remedy::Enforce {
+            arrived,
+            alerts: None,
+        },
+        // Without its answer, what arrived is a finding still.
+        Remedy::KeepOutUnseen(drop),
+        Remedy::KeepOut(KeepOut::IntoVrf(Home::of(&owner))),
+    ]
 }
