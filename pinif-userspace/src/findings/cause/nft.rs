@@ -17,6 +17,15 @@ pub(in crate::findings) fn mirror(egress: IfIndex, rules: &[NftRule], certain: b
     }
 }
 
+/// That a rule at another interface's egress hook took a packet of a socket here which no route led here: more likely than that the program named
+/// the interface, where nothing shows that it did.
+pub(super) fn redirected(egress: IfIndex, rules: &[NftRule]) -> Option<Cause> {
+    let takes_here =
+        |rule: &&NftRule| rule.family == "netdev" && rule.does == Does::Redirect(Some(egress));
+    let rule = rules.iter().find(takes_here).cloned()?;
+    Some(Cause::likely(CauseKind::Mirror(Some(Box::new(rule)))))
+}
+
 /// The mark that a rule of routing asked for, and which rules may have set it: those that set just this, or else those that set some of
 /// its bits, or else those that compute one.
 pub(super) fn marked(mark: u32, by: Origin, rules: &[NftRule]) -> Cause {
@@ -50,6 +59,9 @@ pub(crate) fn with_rules(
     let again = |cause: &Cause| match &cause.kind {
         CauseKind::Marked { mark, by, may_set } if may_set.is_empty() => marked(*mark, *by, rules),
         CauseKind::Mirror(None) => mirror(egress, rules, cause.certain),
+        CauseKind::Named { .. } if !cause.certain => {
+            redirected(egress, rules).unwrap_or_else(|| cause.clone())
+        }
         _ => cause.clone(),
     };
     let all: Vec<Cause> = causes.iter().map(again).collect();
@@ -112,6 +124,18 @@ mod tests {
         assert_eq!([handles(&after[0]), handles(&after[1])], [[1], [2]]);
         assert_eq!(after[2], before[2]);
         assert!(after[1].certain && !before[1].certain);
+        let named = [Cause::likely(CauseKind::Named {
+            how: "IP_PKTINFO",
+            interface: "eth1".to_owned(),
+            routed: None,
+        })];
+        assert_eq!(with_rules(&named, here, &rules), None);
+        let fwd = [NftRule {
+            family: "netdev",
+            ..rule(2, Does::Redirect(Some(here)))
+        }];
+        let after_fwd = with_rules(&named, here, &fwd).expect("it is known now");
+        assert!(!after_fwd[0].certain && handles(&after_fwd[0]) == [2]);
         assert_eq!(with_rules(&after, here, &[]), None);
         assert_eq!(with_rules(&before[1..], other, &rules), None);
     }

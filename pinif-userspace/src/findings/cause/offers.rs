@@ -137,7 +137,12 @@ pub(super) fn ways(
         let reach = by_route.map(|by_route| match by_route {
             Routed::There(reach, network, route) => (reach, true, network, route),
             Routed::Elsewhere if is_neighbour() => (Reach::Direct, false, alone, None),
-            Routed::Elsewhere | Routed::Nowhere => (Reach::Nowhere, false, alone, None),
+            Routed::OnLink if is_everywhere(to) || is_neighbour() => {
+                (Reach::Direct, true, alone, None)
+            }
+            Routed::OnLink | Routed::Elsewhere | Routed::Nowhere => {
+                (Reach::Nowhere, false, alone, None)
+            }
         });
         if let Some((reach, holds, network, route)) = reach {
             ways.push(Way {
@@ -200,6 +205,9 @@ fn is_allowed(sighted: &Sighted, scene: &Scene<'_>, name: &str) -> bool {
 enum Routed {
     /// By that interface, what the route is for, and what tells it from others.
     There(Reach, IpNet, Option<RouteKey>),
+    /// By no route, so that the destination is taken for one on the link (`ip_route_output_key_hash_rcu`). A route by a next-hop object
+    /// of another interface hides those for larger networks that begin with the same address (`fib_table_lookup`).
+    OnLink,
     /// By another: its VRF's routes do not ask what is bound ([`Way::holds`]).
     Elsewhere,
     /// Nowhere, or to the host itself.
@@ -224,13 +232,8 @@ fn reach(query: &RouteQuery, interface: IfIndex, look_up: &mut LookUp<'_>) -> Op
                 Routed::There(reach, choice.route.prefix, key(&choice.route))
             }
         }),
-        // A group is everywhere, and so is the limited broadcast (`ip_route_output_key_hash_rcu`).
-        Err(RouteError::OnLink(to)) if is_everywhere(to) => {
-            Some(Routed::There(Reach::Direct, to.into(), None))
-        }
-        Err(RouteError::OnLink(_) | RouteError::Unreachable(_) | RouteError::Prohibited(_)) => {
-            Some(Routed::Nowhere)
-        }
+        Err(RouteError::OnLink(_)) => Some(Routed::OnLink),
+        Err(RouteError::Unreachable(_) | RouteError::Prohibited(_)) => Some(Routed::Nowhere),
         Err(_) => None,
     }
 }
@@ -276,7 +279,7 @@ fn may_name_source(sighted: &Sighted, scene: &Scene<'_>) -> bool {
     options.is_some_and(|options| options.may_name_source(headers.destination.is_ipv6()))
 }
 
-/// Whether an address is of each link: a group, or the limited broadcast address (RFC 919).
+/// Whether an address is of each link: a group, or the limited broadcast address (RFC 919, `ip_route_output_key_hash_rcu`).
 fn is_everywhere(to: IpAddr) -> bool {
     to.is_multicast() || to == IpAddr::V4(Ipv4Addr::BROADCAST)
 }

@@ -40,6 +40,11 @@ pub(super) fn route(sighted: &Sighted, scene: &Scene<'_>, look_up: &mut LookUp<'
     if sighted.origin != Origin::Process || is_it.is_none() && is_down() {
         return Vec::new();
     }
+    if is_it.is_none()
+        && let Some(redirected) = nft::redirected(sighted.egress, &(scene.nft)())
+    {
+        return vec![redirected];
+    }
     vec![Cause {
         certain: is_it.is_some(),
         kind: CauseKind::Named {

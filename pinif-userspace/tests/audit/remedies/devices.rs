@@ -126,6 +126,34 @@ fn a_rule_that_duplicates_is_deleted() {
     .is_fixed();
 }
 
+/// Of a socket that is bound to nothing, a route leads home, and nothing shows that the program named another interface.
+#[test]
+fn a_rule_that_redirects_is_deleted() {
+    fn make(bench: &Bench) {
+        bench.run("nft", "add table netdev lab");
+        bench.run(
+            "nft",
+            "add chain netdev lab out { type filter hook egress device fab0 priority 0 ; }",
+        );
+        bench.run("nft", "add rule netdev lab out udp dport 7009 fwd to eth1");
+    }
+    Mistake {
+        needs: &[Need::NetdevEgress],
+        cause: "most likely a mirror, redirect or duplicate (nft rule netdev lab out handle ",
+        make,
+        remedies: vec![operator(
+            "delete the nft rule netdev lab out handle ",
+            Then::Peer,
+        )],
+        ..Mistake::of(
+            "address-escape",
+            "30 redirect",
+            "udp --to 10.0.0.2:7009 --count 10",
+        )
+    }
+    .is_fixed();
+}
+
 #[test]
 fn address_and_device_are_of_one_interface() {
     Mistake {

@@ -119,6 +119,27 @@ fn a_route_before_the_right_one_is_deleted() {
     .is_fixed_by_each();
 }
 
+/// A route by a next-hop object hides the backplane's own network, which begins with the same address, from what asks by fab0: the neighbour is
+/// taken for one on the link nevertheless. Older kernels find the network (`fib_table_lookup` without `nexthop_get_nhc_lookup`).
+#[test]
+fn a_route_by_a_next_hop_object_is_corrected() {
+    fn make(bench: &Bench) {
+        bench.run("ip", "nexthop add id 7 via 192.0.2.2 dev eth1");
+        bench.run("ip", "route add 10.0.0.0/30 nhid 7");
+    }
+    Mistake {
+        cause: "route 10.0.0.0/30 via 192.0.2.2 dev eth1 in table main",
+        make,
+        remedies: vec![
+            operator("give 10.0.0.", Then::Peer),
+            operator("start the program by pinif run", Then::Peer),
+            developer("bind the socket to fab0", Then::Peer),
+        ],
+        ..escape("30 policy-next-hop", "udp --to 10.0.0.2:7009 --count 10")
+    }
+    .is_fixed_by_each();
+}
+
 /// The program binds its socket to the wrong device.
 #[test]
 fn a_socket_is_bound_to_the_device_where_it_belongs() {
