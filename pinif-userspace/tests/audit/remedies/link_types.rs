@@ -6,13 +6,14 @@ use super::links::{
     Link, V4, V6, by_address, by_device, by_rule, link_type, number, number_v6, tunnel, tunnelled,
     vlan,
 };
+use super::replies::by_link;
 use crate::bench::carry::{COUNT, From, Mistake, Then, developer, operator};
 use crate::bench::{Bench, CONTROL_PLANE, Need, scenario};
 use crate::tunnels::{WIREGUARD, wireguard_pair};
 use pinif_lab::{Device, LinkKind};
 
 /// A pair of veth into a bridge, whose other port is fab0.
-fn leg(bench: &Bench) {
+fn into_bridge(bench: &Bench) {
     bench.run("ip", "link add br0 type bridge mcast_snooping 0");
     bench.run("ip", "link add fab2 type veth peer name leg0");
     for port in ["fab0", "leg0"] {
@@ -60,6 +61,7 @@ link_type!(
         "30 link-ipvlan-address",
         "30 link-ipvlan-device"
     ],
+    reply "30 reply-ipvlan",
     |bench| {
         bench.run("ip", "link add link fab0 name fab2 type ipvlan mode l2");
         number(bench, "fab0");
@@ -84,7 +86,7 @@ link_type!(
     leg,
     Bridge,
     ["30 link-leg", "30 link-leg-address", "30 link-leg-device"],
-    |bench| leg(bench)
+    |bench| into_bridge(bench)
 );
 link_type!(
     vlan,
@@ -122,6 +124,7 @@ link_type!(
         "30 link-netkit-address",
         "30 link-netkit-device"
     ],
+    reply "30 reply-netkit",
     |bench| {
         let peer = &bench.chassis.peer;
         bench
@@ -147,6 +150,7 @@ link_type!(
     gre,
     Gre,
     ["30 link-gre", "30 link-gre-address", "30 link-gre-device"],
+    reply "30 reply-gre",
     |bench| tunnelled(bench, LinkKind::Gre)
 );
 link_type!(
@@ -157,6 +161,7 @@ link_type!(
         "30 link-ipip-address",
         "30 link-ipip-device"
     ],
+    reply "30 reply-ipip",
     |bench| tunnelled(bench, LinkKind::IpIp)
 );
 link_type!(
@@ -167,6 +172,7 @@ link_type!(
         "30 link-geneve-address",
         "30 link-geneve-device"
     ],
+    reply "30 reply-geneve",
     |bench| tunnelled(bench, LinkKind::Geneve)
 );
 link_type!(
@@ -177,6 +183,7 @@ link_type!(
         "30 link-gretap-address",
         "30 link-gretap-device"
     ],
+    reply "30 reply-gretap",
     |bench| tunnelled(bench, LinkKind::GreTap)
 );
 mod sit {
@@ -210,6 +217,7 @@ link_type!(
         "30 link-wireguard-device"
     ],
     [WIREGUARD[0], WIREGUARD[1], Need::Program("nft")],
+    reply "30 reply-wireguard",
     |bench| {
         wireguard_pair(bench, ["fab2", "far2"]);
         bench.chassis.peer.set_up("far2").expect("it goes up");
@@ -228,6 +236,7 @@ link_type!(
         Need::Program("teamnl"),
         Need::Program("nft")
     ],
+    reply "30 reply-team",
     |bench| {
         bench.run("ip", "link add fab2 type team");
         bench.run("teamnl", "fab2 setoption mode roundrobin");
@@ -262,6 +271,7 @@ link_type!(
         "30 link-xfrm-address",
         "30 link-xfrm-device"
     ],
+    reply "30 reply-xfrm",
     |bench| {
         const STATE: &str = "xfrm state add src 10.0.0.1 dst 10.0.0.2 proto esp spi 7 reqid 7 mode tunnel if_id 5 \
                              aead rfc4106(gcm(aes)) 0x0123456789abcdef0123456789abcdef01234567 128";

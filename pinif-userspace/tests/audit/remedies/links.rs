@@ -189,8 +189,25 @@ pub(super) fn tunnelled(bench: &Bench, kind: LinkKind) {
     number(bench, "far2");
 }
 
-/// The scenarios of a link.
+/// The scenarios of a link; with one of a server that is asked there, where its name is given.
 macro_rules! link_type {
+    ($link:ident, $kind:ident, $names:expr, reply $reply:expr, $make:expr) => {
+        link_type!(
+            $link,
+            $names,
+            [Need::Link(LinkKind::$kind), Need::Program("nft")],
+            reply $reply,
+            $make
+        );
+    };
+    ($link:ident, $names:expr, $needs:expr, reply $reply:expr, $make:expr) => {
+        link_type!($link, $names, $needs, $make);
+
+        #[test]
+        fn $link() {
+            by_link(&$link::LINK, &[$reply]);
+        }
+    };
     ($link:ident, $kind:ident, $names:expr, $make:expr) => {
         link_type!(
             $link,
@@ -203,7 +220,7 @@ macro_rules! link_type {
         mod $link {
             use super::*;
 
-            const LINK: Link = Link {
+            pub(super) const LINK: Link = Link {
                 names: $names,
                 needs: &$needs,
                 words: &V4,
