@@ -110,7 +110,18 @@ impl<'a> Evidence<'a> {
     /// Whether it may come to be a part of the other, by all but what was counted.
     pub fn may_be_part_of(&self, whole: &Self) -> bool {
         let is_of = Side::of(self).may_be_of(&Side::of(whole));
-        is_of && whole.rank() < self.rank()
+        is_of && (whole.rank() < self.rank() || self.may_come_before(whole))
+    }
+
+    /// Whether it may have come before the first packet that it is for: a neighbour of IPv6 is asked for, and answers, before that leaves
+    /// (`ip6_finish_output2`, RFC 4861, 7.2). Of ICMPv6, an echo alone has an identifier where others have ports.
+    fn may_come_before(&self, whole: &Self) -> bool {
+        let first = &self.state.sighting;
+        let may_be_a_neighbours = first.protocol == protocol::ICMPV6
+            && (first.source_port, first.destination_port) == (0, 0);
+        let is_for_program = matches!(self.subject, Subject::Receiver { .. })
+            && matches!(whole.subject, Subject::Program(_));
+        is_for_program && may_be_a_neighbours && self.severity <= whole.severity
     }
 
     /// Whether all that is known of its packets is of the other's connections, and the other is the one to name it.

@@ -217,7 +217,6 @@ link_type!(
         "30 link-wireguard-device"
     ],
     [WIREGUARD[0], WIREGUARD[1], Need::Program("nft")],
-    reply "30 reply-wireguard",
     |bench| {
         wireguard_pair(bench, ["fab2", "far2"]);
         bench.chassis.peer.set_up("far2").expect("it goes up");
@@ -271,7 +270,6 @@ link_type!(
         "30 link-xfrm-address",
         "30 link-xfrm-device"
     ],
-    reply "30 reply-xfrm",
     |bench| {
         const STATE: &str = "xfrm state add src 10.0.0.1 dst 10.0.0.2 proto esp spi 7 reqid 7 mode tunnel if_id 5 \
                              aead rfc4106(gcm(aes)) 0x0123456789abcdef0123456789abcdef01234567 128";

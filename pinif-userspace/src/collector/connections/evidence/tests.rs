@@ -212,6 +212,29 @@ fn what_icmp_says_of_a_connection_is_named_in_it() {
     assert_eq!(named(&[first, of_another]), [None, None]);
 }
 
+/// A neighbour that is asked for answers before the first packet leaves, which is the fault.
+#[test]
+fn a_neighbour_that_was_asked_for_is_named_in_what_was_sent_to_it() {
+    let first = left(Severity::Leak, 2);
+    let answer = |of, identifier| {
+        let mut answer = Known::of(Kind::IngressEscape, Severity::Leak, receiver(of), 1);
+        let seen = &mut answer.1.sighting;
+        (seen.protocol, seen.source_port, seen.destination_port) = (of, identifier, 0);
+        answer.packets(1)
+    };
+    assert_eq!(
+        named(&[answer(protocol::ICMPV6, 0), first]),
+        [Some(1), None]
+    );
+    let echo = answer(protocol::ICMPV6, 77);
+    assert_eq!(
+        named(&[echo, first]),
+        [None, None],
+        "it was asked for by nobody here"
+    );
+    assert_eq!(named(&[answer(protocol::ICMP, 0), first]), [None, None]);
+}
+
 /// What is left of a connection in TIME_WAIT is of nobody, and has its cookie.
 #[test]
 fn what_is_left_of_a_connection_is_named_in_its_finding() {
