@@ -64,7 +64,7 @@ pub struct Way {
     pub source: Option<IpAddr>,
     /// The network that the route is for which reaches it; the destination alone, where there is none.
     pub network: IpNet,
-    /// What tells the route which reaches it from the others for that network; none where there is no such route.
+    /// What distinguishes the route which reaches it from the others for that network; none where there is no such route.
     pub route: Option<RouteKey>,
     /// The table whose route leads there, without the rules that ask for more of a packet than its destination.
     pub table: Option<u32>,

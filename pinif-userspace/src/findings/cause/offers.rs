@@ -203,7 +203,7 @@ fn is_allowed(sighted: &Sighted, scene: &Scene<'_>, name: &str) -> bool {
 
 /// Where routes lead what is bound to an interface.
 enum Routed {
-    /// By that interface, what the route is for, and what tells it from others.
+    /// By that interface, what the route is for, and what distinguishes it from others.
     There(Reach, IpNet, Option<RouteKey>),
     /// By no route, so that the destination is taken for one on the link (`ip_route_output_key_hash_rcu`). A route by a next-hop object
     /// of another interface hides those for larger networks that begin with the same address (`fib_table_lookup`).
@@ -238,7 +238,7 @@ fn reach(query: &RouteQuery, interface: IfIndex, look_up: &mut LookUp<'_>) -> Op
     }
 }
 
-/// What tells a route from others, unless it is one of several next hops, of which another may be the one that was taken.
+/// What distinguishes a route from others, unless it is one of several next hops, of which another may be the one that was taken.
 fn key(route: &Route) -> Option<RouteKey> {
     (route.hops.len() <= 1).then_some(RouteKey {
         table: route.table,
