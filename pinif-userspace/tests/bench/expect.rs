@@ -114,8 +114,8 @@ impl<'a> Expectation<'a> {
         self
     }
 
-    /// All of this, and nothing else: no other finding, no other cell, no loss; and each link's driver sent as much.
-    pub fn nothing_else(self) {
+    /// These findings, and no other. Of what else leaves, nothing is said.
+    pub fn no_other_finding(&self) {
         let report = self.report;
         record::note(&self.findings, report);
         let [netns] = &report.ready.netns[..] else {
@@ -162,7 +162,12 @@ impl<'a> Expectation<'a> {
             wanted.is_empty(),
             "there are no such findings: {wanted:#?}\n{report}"
         );
+    }
 
+    /// All of this, and nothing else: no other finding, no other cell, no loss; and each link's driver sent as much.
+    pub fn nothing_else(self) {
+        self.no_other_finding();
+        let report = self.report;
         let places: BTreeMap<_, _> = report
             .places()
             .into_iter()

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use aya::util::KernelVersion;
 use pinif_lab::Namespace;
-use procfs::net::{TcpNetEntry, TcpState};
+use procfs::net::{TcpNetEntry, TcpState, UdpNetEntry};
 use procfs::process::Process;
 
 use super::Bench;
@@ -54,6 +54,23 @@ impl Bench {
         });
     }
 
+    /// Waits until a UDP socket of this port on the card has something to read.
+    pub fn wait_until_asked(&self, port: u16) {
+        wait_until("it is asked", &Events::every(COUNTERS), || {
+            let sockets = self.card().run(|| -> procfs::ProcResult<Vec<UdpNetEntry>> {
+                let own = own_process()?;
+                Ok(own.udp()?.into_iter().chain(own.udp6()?).collect())
+            });
+            let sockets = sockets
+                .expect("the card is there")
+                .expect("/proc lists them");
+            let mut own = sockets
+                .iter()
+                .filter(|entry| entry.local_address.port() == port);
+            own.any(|entry| entry.rx_queue > 0)
+        });
+    }
+
     /// Waits until the card has a time-wait socket: its side of a connection is closed, the other's is not yet.
     pub fn wait_for_time_wait(&self) {
         let events = Events::of_connections([self.card()]);
@@ -85,14 +102,18 @@ pub fn received_by(namespace: &Namespace) -> u64 {
 /// All connections of a namespace, and what listens for them.
 pub fn connections(namespace: &Namespace) -> Vec<TcpNetEntry> {
     let entries = namespace.run(|| -> procfs::ProcResult<Vec<TcpNetEntry>> {
-        // procfs follows no symbolic link.
-        let thread = Path::new("/proc").join(fs::read_link("/proc/thread-self")?);
-        let myself = Process::new_with_root(thread)?;
-        Ok(myself.tcp()?.into_iter().chain(myself.tcp6()?).collect())
+        let own = own_process()?;
+        Ok(own.tcp()?.into_iter().chain(own.tcp6()?).collect())
     });
     entries
         .expect("the namespace is there")
         .expect("/proc lists its connections")
+}
+
+/// This thread, in the network namespace that it is in.
+fn own_process() -> procfs::ProcResult<Process> {
+    // procfs follows no symbolic link.
+    Process::new_with_root(Path::new("/proc").join(fs::read_link("/proc/thread-self")?))
 }
 
 /// `InReceives` of `/proc/net/snmp` and `Ip6InReceives` of `/proc/net/snmp6` (RFC 4293): counted first of all in `ip_rcv`.

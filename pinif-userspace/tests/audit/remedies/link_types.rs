@@ -6,7 +6,7 @@ use super::links::{
     Link, V4, V6, by_address, by_device, by_rule, link_type, number, number_v6, tunnel, tunnelled,
     vlan,
 };
-use super::replies::by_link;
+use super::replies::{by_link, by_link_v6};
 use crate::bench::carry::{COUNT, From, Mistake, Then, developer, operator};
 use crate::bench::{Bench, CONTROL_PLANE, Need, scenario};
 use crate::tunnels::{WIREGUARD, wireguard_pair};
@@ -86,6 +86,7 @@ link_type!(
     leg,
     Bridge,
     ["30 link-leg", "30 link-leg-address", "30 link-leg-device"],
+    reply "30 reply-leg",
     |bench| into_bridge(bench)
 );
 link_type!(
@@ -208,6 +209,11 @@ mod sit {
     fn it_is_named_by_its_address() {
         by_address(&LINK);
     }
+
+    #[test]
+    fn an_answer_leaves_by_it() {
+        by_link_v6(&LINK, &["30 v6-reply-sit"]);
+    }
 }
 link_type!(
     wireguard,
@@ -217,6 +223,7 @@ link_type!(
         "30 link-wireguard-device"
     ],
     [WIREGUARD[0], WIREGUARD[1], Need::Program("nft")],
+    reply "30 reply-wireguard",
     |bench| {
         wireguard_pair(bench, ["fab2", "far2"]);
         bench.chassis.peer.set_up("far2").expect("it goes up");
@@ -249,6 +256,7 @@ link_type!(
     hsr,
     Hsr,
     ["30 link-hsr", "30 link-hsr-address", "30 link-hsr-device"],
+    reply "30 reply-hsr",
     |bench| {
         let (card, peer) = (bench.card(), &bench.chassis.peer);
         card.veth("fab1", peer, "fab1", 0x21).expect("a pair");
@@ -270,20 +278,28 @@ link_type!(
         "30 link-xfrm-address",
         "30 link-xfrm-device"
     ],
+    reply "30 reply-xfrm",
     |bench| {
-        const STATE: &str = "xfrm state add src 10.0.0.1 dst 10.0.0.2 proto esp spi 7 reqid 7 mode tunnel if_id 5 \
-                             aead rfc4106(gcm(aes)) 0x0123456789abcdef0123456789abcdef01234567 128";
-        let policy = |direction: &str| {
-            format!(
-                "xfrm policy add src 0.0.0.0/0 dst 10.2.0.0/24 dir {direction} if_id 5 \
-                 tmpl src 10.0.0.1 dst 10.0.0.2 proto esp reqid 7 mode tunnel"
-            )
-        };
         tunnel(bench, LinkKind::Xfrm);
-        bench.run("ip", STATE);
-        bench.run("ip", &policy("out"));
-        far_ip(bench, STATE);
-        far_ip(bench, &policy("in"));
+        for (from, to, out, into) in [
+            ("10.0.0.1", "10.0.0.2", "out", "in"),
+            ("10.0.0.2", "10.0.0.1", "in", "out"),
+        ] {
+            let state = format!(
+                "xfrm state add src {from} dst {to} proto esp spi 7 reqid 7 mode tunnel if_id 5 \
+                 aead rfc4106(gcm(aes)) 0x0123456789abcdef0123456789abcdef01234567 128"
+            );
+            let policy = |direction: &str| {
+                format!(
+                    "xfrm policy add src 0.0.0.0/0 dst 10.2.0.0/24 dir {direction} if_id 5 \
+                     tmpl src {from} dst {to} proto esp reqid 7 mode tunnel"
+                )
+            };
+            bench.run("ip", &state);
+            bench.run("ip", &policy(out));
+            far_ip(bench, &state);
+            far_ip(bench, &policy(into));
+        }
         number(bench, "far2");
     }
 );
