@@ -54,6 +54,15 @@ fn change(bench: &Bench, number: u8) {
     bench.card().add_address("fab0", address).expect("added");
 }
 
+/// What is foreseen of this destination, once it is.
+fn foreseen_at(auditor: &mut Auditor<'_>, to: &str) -> Value {
+    let to = format!("\"destination\":\"{to}\"");
+    let line = auditor.wait_for_line("the request was foreseen", |line| {
+        line.contains("\"latent\":true") && line.contains(&to)
+    });
+    valid(&line, pinif_userspace::findings::line::schema)
+}
+
 /// A finding's line has these values.
 fn has(finding: &Value, values: &[(&str, &str)]) {
     for (key, value) in values {
@@ -185,10 +194,7 @@ fn sockets_that_are_gone_are_foreseen_as_they_were_seen() {
         auditor.wait_for_finding("unpinned");
         change(bench, 1);
         // The first look at the network, which the start asks for, may find the socket itself, before its end.
-        let line = auditor.wait_for_line("the request was foreseen", |line| {
-            line.contains("\"latent\":true") && line.contains("\"destination\":\"10.0.0.2:9\"")
-        });
-        let finding = valid(&line, pinif_userspace::findings::line::schema);
+        let finding = foreseen_at(&mut auditor, "10.0.0.2:9");
         has(
             &finding,
             &[
@@ -297,10 +303,7 @@ fn sockets_that_were_contained_and_are_gone_are_foreseen_by_the_address_that_the
         let inside = bench.send("udp --to 10.0.0.2:9 --count 1");
         change(bench, 1);
         // The first look at the network, which the start asks for, may find the sockets themselves, before their end.
-        let line = auditor.wait_for_line("the request was foreseen", |line| {
-            line.contains("\"latent\":true") && line.contains("\"destination\":\"10.0.0.0/8\"")
-        });
-        let finding = valid(&line, pinif_userspace::findings::line::schema);
+        let finding = foreseen_at(&mut auditor, "10.0.0.0/8");
         has(
             &finding,
             &[
