@@ -64,7 +64,7 @@ impl Line {
                 concat!(
                     families!(),
                     " | (binary(audit) & not test(/^(persist|named_routes|remedies|enforce::takeover|enforce::until)::/)",
-                    " & not test(/^(causes|ends|exceptions|mistakes|programs|namespaces::named|multipath::remedies)::/))",
+                    " & not test(/^(exceptions|mistakes|programs|namespaces::named|multipath::remedies)::/))",
                     " | test(/^remedies::(arp_flux|groups)::/) | test(/^remedies::devices::.*vrf/)"
                 )
             }
