@@ -9,6 +9,8 @@ use std::process::{Command, Output, Stdio};
 
 use pinif_lab::Cgroup;
 
+use crate::bench::{Events, wait_until};
+
 /// Runs lines in bash, in a folder and in a network namespace that nothing else is in. They call `pinif`, whose audits are of a cgroup that
 /// the lines are in.
 pub fn run(lines: &str, folder: &Path) -> Output {
@@ -46,5 +48,13 @@ fn within(namespaces: &[&str], lines: &str, folder: &Path) -> Output {
     unsafe {
         bash.pre_exec(move || (&procs).write_all(b"0"));
     }
-    bash.output().expect("unshare")
+    let output = bash.output().expect("unshare");
+    // What the lines have ended goes a moment later, and what they left has to be ended (since Linux 5.14).
+    let _unknown = fs::write(cgroup.path().join("cgroup.kill"), "1");
+    let events = cgroup.path().join("cgroup.events");
+    let changes = Events::of_files([&events]);
+    wait_until("the lines' programs are gone", &changes, || {
+        fs::read_to_string(&events).is_ok_and(|events| events.contains("populated 0"))
+    });
+    output
 }
