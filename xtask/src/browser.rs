@@ -14,8 +14,8 @@ use crate::{
         apt::{Apt, Architecture, Extent},
         libraries,
     },
-    process::{detached, run, say},
-    vm,
+    process::say,
+    pypi,
     workspace::Workspace,
 };
 
@@ -81,29 +81,13 @@ fn bring_axe(workspace: &Workspace, directory: &Path) -> Result<()> {
         "downloading {package} {release}, for axe-core"
     ));
     let aside = directory.join("axe");
-    let _nothing = fs::remove_dir_all(&aside);
-    fs::create_dir(&aside)?;
-    let wanted = aside.join("wanted.txt");
-    fs::write(
-        &wanted,
-        format!("{package}=={release} --hash=sha256:{digest}\n"),
+    pypi::unpack(
+        workspace,
+        &format!("{package}=={release} --hash=sha256:{digest}"),
+        &["--require-hashes"],
+        &aside,
+        "axe-core cannot be downloaded: pip must reach PyPI",
     )?;
-    let python = vm::python(workspace)?;
-    run(detached(&python)
-        .args(["-m", "pip", "--quiet", "--disable-pip-version-check"])
-        .args(["download", "--no-deps", "--only-binary", ":all:"])
-        .arg("--require-hashes")
-        .arg("--requirement")
-        .arg(&wanted)
-        .arg("--dest")
-        .arg(&aside))
-    .context("axe-core cannot be downloaded: pip must reach PyPI")?;
-    fs::remove_file(&wanted)?;
-    let archive = fs::read_dir(&aside)?.next();
-    let archive = archive.context("pip has downloaded nothing")??.path();
-    run(detached(&python)
-        .args(["-m", "zipfile", "-e"])
-        .args([&archive, &aside]))?;
     let (place, name) = AXE_SCRIPT;
     fs::rename(aside.join(place), directory.join(name))
         .with_context(|| format!("{package} has no {place}"))?;

@@ -17,6 +17,7 @@ mod own_network;
 mod package;
 mod process;
 mod prometheus;
+mod pypi;
 mod remap;
 mod report;
 mod rotel;

@@ -9,8 +9,7 @@ use std::{path::PathBuf, process::ExitCode, time::Instant};
 use anyhow::{Context as _, Result};
 
 use crate::{
-    build, process::can_be_root, process::run_cargo, report::Report, tally::Totals,
-    workspace::Workspace,
+    build, process::can_be_root, process::run_cargo, report::Report, workspace::Workspace,
 };
 
 /// The crates, each after those that it needs.
@@ -51,12 +50,7 @@ pub fn check(workspace: &Workspace, report: &mut Report) {
     if let Err(error) = tried {
         println!("the packaged crate failed: {error:#}");
     }
-    let totals = Totals {
-        passed: usize::from(success),
-        failed: usize::from(!success),
-        skipped: 0,
-    };
-    report.add_tests("the packaged crate", started.elapsed(), totals, success);
+    report.add_check("the packaged crate", started.elapsed(), success);
 }
 
 /// Makes the crates. Returns them, in the order of [`CRATES`].

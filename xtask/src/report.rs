@@ -51,6 +51,16 @@ impl Report {
         self.has_failed |= !success;
     }
 
+    /// Adds a part that is one check, and whether it passed.
+    pub fn add_check(&mut self, name: &str, time: Duration, success: bool) {
+        let totals = Totals {
+            passed: usize::from(success),
+            failed: usize::from(!success),
+            skipped: 0,
+        };
+        self.add_tests(name, time, totals, success);
+    }
+
     /// Adds how long tests took on a kernel.
     pub fn add_times(&mut self, kernel: &str, tests: Vec<Timed>) {
         self.tests.extend(tests.into_iter().map(|timed| Test {

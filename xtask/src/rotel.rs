@@ -1,17 +1,12 @@
 //! rotel, a collector of OpenTelemetry that others wrote: the tests have it take what pinif sends.
 
-use std::{
-    fs,
-    os::unix::fs::PermissionsExt as _,
-    path::{Path, PathBuf},
-    process::Command,
-};
+use std::{path::PathBuf, process::Command};
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Result, bail};
 
 use crate::{
-    process::{detached, output, run, say},
-    vm,
+    process::{output, say},
+    pypi,
     workspace::Workspace,
 };
 
@@ -51,33 +46,24 @@ pub fn ensure(workspace: &Workspace) -> Result<()> {
         "downloading rotel {RELEASE} into {}",
         directory.display()
     ));
-    let _nothing = fs::remove_dir_all(&directory);
-    let python = vm::python(workspace)?;
-    run(detached(&python)
-        .args(["-m", "pip", "--quiet", "--disable-pip-version-check"])
-        .args(["download", "--no-deps", "--only-binary", ":all:"])
+    pypi::unpack(
+        workspace,
+        &format!("rotel=={RELEASE}"),
         // Its program is the same for each Python, of which this machine may have another.
-        .args(["--implementation", "cp", "--python-version", "3.11"])
-        .args(["--platform", PLATFORM, "--dest"])
-        .arg(&directory)
-        .arg(format!("rotel=={RELEASE}")))
-    .context("rotel cannot be downloaded: pip must reach PyPI")?;
-    let package = wheel(&directory)?;
-    run(detached(&python)
-        .args(["-m", "zipfile", "-e"])
-        .args([&package, &directory]))?;
-    fs::remove_file(&package)?;
-    fs::set_permissions(&program, fs::Permissions::from_mode(0o755))
-        .with_context(|| format!("the package has no {PROGRAM}"))?;
+        &[
+            "--implementation",
+            "cp",
+            "--python-version",
+            "3.11",
+            "--platform",
+            PLATFORM,
+        ],
+        &directory,
+        "rotel cannot be downloaded: pip must reach PyPI",
+    )?;
+    pypi::make_executable(&program)?;
     match output(Command::new(&program).arg("--version")) {
         Some(_) => Ok(()),
         None => bail!("{} does not start on this machine", program.display()),
     }
-}
-
-/// The one file that was downloaded.
-fn wheel(directory: &Path) -> Result<PathBuf> {
-    let mut entries = fs::read_dir(directory)?;
-    let entry = entries.next().context("pip has downloaded nothing")?;
-    Ok(entry?.path())
 }
