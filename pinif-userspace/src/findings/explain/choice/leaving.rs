@@ -260,10 +260,9 @@ pub(in crate::findings) fn unasked(finding: &Finding) -> Vec<Remedy> {
         arrived: egress(finding),
         quiet_arp: false,
     };
-    let arrived = egress(finding);
     vec![
         Remedy::Enforce {
-            arrived,
+            arrived: egress(finding),
             alerts: None,
         },
         // Without its answer, what arrived is a finding still.
