@@ -50,6 +50,12 @@ impl Name {
         };
         [first & mask, second & rest]
     }
+
+    /// The index that its first four bytes are, where the interface was named by that.
+    pub const fn index(&self) -> IfIndex {
+        let [a, b, c, d, ..] = self.0;
+        IfIndex(u32::from_ne_bytes([a, b, c, d]))
+    }
 }
 
 /// A mask of the bytes before the first, in the lowest bits, that is zero.
@@ -130,76 +136,73 @@ pub mod flag {
     /// Its local endpoint is in the table of endpoints by the entry of its local end, which has the address
     /// ([`Flow::sent_from`](super::Flow::sent_from)).
     pub const AT_LOCAL_END: u32 = 1 << 14;
+    /// The device that was asked for last was asked for by index (`SO_BINDTOIFINDEX`).
+    pub const BY_INDEX: u32 = 1 << 15;
+    /// It was bound to another device since its local endpoint was entered: the entry has that.
+    pub const ENDPOINT_STALE: u32 = 1 << 16;
+    /// The same since its local end was entered.
+    pub const LOCAL_END_STALE: u32 = 1 << 17;
 }
 
 /// What is remembered of a socket beside what the live socket has. Kept in socket storage (`BPF_MAP_TYPE_SK_STORAGE`,
 /// cloned to accepted connections), and by cookie once the socket was closed.
+///
+/// With more than 184 bytes, the kernel would take 512 for it, and not 256: it adds 72 (`struct bpf_local_storage_elem`).
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SocketRecord {
-    /// A secret that no other record has, in the digest of each entry: a new one makes all entries void. Zero where the
-    /// record has changed in what a decision looks at; the next packet gives it another.
+    /// A secret in the digest of each verdict: a new one makes all void. Zero where the record has changed in what a decision looks at; the
+    /// next packet gives it another. No other record has it, but those of the connections that a listener accepts, which begin as copies of
+    /// its own: a digest says whether it is a request's.
     pub salt: u64,
     /// Its network namespace; zero when unknown. Here, and not with what else is known of the socket: of a record, the first 56 bytes are in
     /// one cache line (`struct bpf_local_storage_elem`), and a packet with a cached verdict reads no others.
     pub netns: NetNsCookie,
-    /// Decisions that hold for packets of one source, whatever their destination ([`crate::verdict_cache`]), by the interface: of
-    /// those on top of each other, each has its own.
-    pub any_destination: [u64; INTERFACES],
-    /// Decisions for packets of one source and destination, by a bit of the digest.
-    pub entries: [u64; ENTRIES],
+    /// Decisions ([`crate::verdict_cache`]). One that holds for packets of one source, whatever their destination, is at the place of the
+    /// interface: of those on top of each other, each has its own. One of a single destination is at the place that its digest says.
+    pub verdicts: [u64; VERDICTS],
     /// Who owns it.
     pub owner: Owner,
-    /// The address that `bind()` was called with.
+    /// The address that `bind()` was called with, where it has a [`flag::BOUND_ADDRESS`].
     pub bound_address: Address,
-    /// The port that `bind()` gave, in host byte order.
-    pub bound_port: u16,
+    /// The address that it sent from last, with [`flag::ENDPOINT`].
+    pub endpoint_address: Address,
+    /// The device last asked for by name (`SO_BINDTODEVICE`), whether or not the kernel agreed; empty is the request to unbind. With
+    /// [`flag::BY_INDEX`], its first four bytes are the index (`SO_BINDTOIFINDEX`).
+    pub requested_device: Name,
+    /// The socket whose entry the table of endpoints has for its endpoint. Where that is another and there is no [`flag::JOINED`], this record
+    /// is the copy of its listener's, and the socket is in no entry yet.
+    pub entered_as: SocketCookie,
+    /// The [`flag`]s.
+    pub flags: u32,
+    /// The device that it was bound to when it sent last.
+    pub sent_bound: IfIndex,
+    /// The device that it was bound to before `sent_bound`, if it ever sent with another.
+    pub previous_bound: IfIndex,
+    /// Of a UDP server that is bound to nothing, where replies are audited: by which interface its first packet came; else zero.
+    pub heard_by: IfIndex,
     /// How often the owner had begun another program when it was written: the lower bits of `task_struct.self_exec_id`; zero where no hook
     /// wrote it.
     pub execs: u16,
-    /// The device that it was bound to when it sent last.
-    pub sent_bound: IfIndex,
-    /// The local endpoint that it sent from last.
-    pub endpoint: Endpoint,
-    /// The local end that it will send from as far as the hooks know: the unspecified address where `bind()` was not called with another.
-    pub local_end: Endpoint,
-    /// The device last asked for by name (`SO_BINDTODEVICE`), whether or not the kernel agreed; empty is the request to
-    /// unbind.
-    pub requested_device: Name,
-    /// The device last asked for by index (`SO_BINDTOIFINDEX`); zero otherwise.
-    pub requested_index: IfIndex,
-    /// The [`flag`]s.
-    pub flags: u32,
-    /// The device that it was bound to before `sent_bound`, if it ever sent with another.
-    pub previous_bound: IfIndex,
-    /// The device that the table of endpoints has for `endpoint`.
-    pub endpoint_bound: IfIndex,
-    /// The device that the table of endpoints has for `local_end`.
-    pub local_end_bound: IfIndex,
-    /// Of a UDP server that is bound to nothing, where replies are audited: by which interface its first packet came; else zero.
-    pub heard_by: IfIndex,
-    /// The socket whose entry the table of endpoints has for `endpoint`. Where that is another and there is no [`flag::JOINED`], this record is
-    /// the copy of its listener's, and the socket is in no entry yet.
-    pub entered_as: SocketCookie,
-    /// Of a listener, what `salt` is for its requests. Another, since the record of each connection begins as a copy of this one, and draws a
-    /// salt of its own with its first packet.
-    pub salt_of_requests: u64,
+    /// The port that it sent from last, in host byte order, with [`flag::ENDPOINT`].
+    pub endpoint_port: u16,
+    /// The port that it will send from as far as the hooks know, with [`flag::LOCAL_END`].
+    pub local_port: u16,
+    /// The protocol of what it sent last, with [`flag::ENDPOINT`].
+    pub endpoint_protocol: u8,
+    /// Its own protocol, with [`flag::LOCAL_END`].
+    pub local_protocol: u8,
 }
 
-/// How many destinations a record has entries of.
-pub const ENTRIES: usize = 2;
-/// How many interfaces a record has entries of, whatever the destination.
-pub const INTERFACES: usize = 4;
+/// How many decisions a record has.
+pub const VERDICTS: usize = 4;
 
 impl SocketRecord {
-    /// Makes every entry void, after what a decision looks at has changed.
+    /// Makes every cached verdict void, after what a decision looks at has changed.
     #[inline(always)]
     pub fn changed(&mut self) {
-        // SAFETY: valid references; volatile, so that they stay behind what was changed.
-        unsafe {
-            core::ptr::from_mut(&mut self.salt).write_volatile(0);
-            core::ptr::from_mut(&mut self.salt_of_requests).write_volatile(0);
-        }
+        // SAFETY: a valid reference; volatile, so that it stays behind what was changed.
+        unsafe { core::ptr::from_mut(&mut self.salt).write_volatile(0) };
     }
 
     /// The address that `bind()` was called with; unspecified if it was with none.
@@ -212,37 +215,78 @@ impl SocketRecord {
         }
     }
 
-    /// The entry for any destination by this interface, if there is one.
+    /// The local endpoint that it sent from last.
     #[inline(always)]
-    pub(crate) const fn entry_by(&self, egress: IfIndex) -> u64 {
-        self.any_destination[egress.0 as usize % INTERFACES]
+    pub fn endpoint(&self) -> Endpoint {
+        Endpoint {
+            netns: self.netns,
+            address: self.endpoint_address,
+            port: self.endpoint_port,
+            protocol: self.endpoint_protocol,
+            _pad: [0; 5],
+        }
+    }
+
+    /// The local end that it will send from as far as the hooks know: the unspecified address where `bind()` was not called with another.
+    #[inline(always)]
+    pub fn local_end(&self) -> Endpoint {
+        Endpoint {
+            netns: self.netns,
+            address: self.address_of_bind(),
+            port: self.local_port,
+            protocol: self.local_protocol,
+            _pad: [0; 5],
+        }
+    }
+
+    /// Writes the local endpoint that it sends from, bound to this device, as the entry of this socket has it.
+    #[inline(always)]
+    pub fn sends_from(&mut self, endpoint: &Endpoint, bound: IfIndex, entered_as: SocketCookie) {
+        self.netns = endpoint.netns;
+        self.endpoint_address = endpoint.address;
+        self.endpoint_port = endpoint.port;
+        self.endpoint_protocol = endpoint.protocol;
+        self.sends_bound_to(bound);
+        self.entered_as = entered_as;
+        self.flags &= !flag::ENDPOINT_STALE;
+        self.flags |= flag::ENDPOINT;
+    }
+
+    /// Whether it sent from this endpoint last, which is of its namespace, bound to this device.
+    #[inline(always)]
+    pub fn has_sent_from(&self, endpoint: &Endpoint, bound: IfIndex) -> bool {
+        let ([a, b], [c, d]) = (self.endpoint_address.words(), endpoint.address.words());
+        let differing = (a ^ c) | (b ^ d);
+        let flags = self.flags & (flag::ENDPOINT | flag::ENDPOINT_STALE);
+        flags == flag::ENDPOINT
+            && differing == 0
+            && self.endpoint_port == endpoint.port
+            && self.endpoint_protocol == endpoint.protocol
+            && self.sent_bound == bound
+    }
+
+    /// The verdict for any destination by this interface, if there is one.
+    #[inline(always)]
+    pub(crate) const fn verdict_by(&self, egress: IfIndex) -> u64 {
+        self.verdicts[egress.0 as usize % VERDICTS]
     }
 
     /// Where that is.
     #[inline(always)]
-    pub(crate) const fn entry_by_mut(&mut self, egress: IfIndex) -> &mut u64 {
-        &mut self.any_destination[egress.0 as usize % INTERFACES]
+    pub(crate) const fn verdict_by_mut(&mut self, egress: IfIndex) -> &mut u64 {
+        &mut self.verdicts[egress.0 as usize % VERDICTS]
     }
 
-    /// The entry of this digest, if there is one.
+    /// The verdict of this digest, if there is one.
     #[inline(always)]
-    pub(crate) const fn entry_of(&self, digest: u64) -> u64 {
-        // A bit that the entry keeps.
-        if digest >> 63 == 0 {
-            self.entries[0]
-        } else {
-            self.entries[1]
-        }
+    pub(crate) const fn verdict_of(&self, digest: u64) -> u64 {
+        self.verdicts[place_of(digest)]
     }
 
     /// Where that is.
     #[inline(always)]
-    pub(crate) const fn entry_of_mut(&mut self, digest: u64) -> &mut u64 {
-        if digest >> 63 == 0 {
-            &mut self.entries[0]
-        } else {
-            &mut self.entries[1]
-        }
+    pub(crate) const fn verdict_of_mut(&mut self, digest: u64) -> &mut u64 {
+        &mut self.verdicts[place_of(digest)]
     }
 
     /// The hooks see the socket, and so will see its release. What a socket of an unknown fate had in the
@@ -265,10 +309,11 @@ impl SocketRecord {
         if self.sent_bound != bound {
             self.previous_bound = self.sent_bound;
             self.sent_bound = bound;
+            self.flags |= flag::ENDPOINT_STALE | flag::LOCAL_END_STALE;
         }
     }
 
-    /// Whether the socket with this cookie is in the entry that the table of endpoints has for `endpoint`.
+    /// Whether the socket with this cookie is in the entry that the table of endpoints has for its endpoint.
     #[inline(always)]
     pub fn is_entered(&self, cookie: SocketCookie) -> bool {
         self.has(flag::ENDPOINT) && (self.has(flag::JOINED) || self.entered_as == cookie)
@@ -279,6 +324,12 @@ impl SocketRecord {
     pub const fn has(&self, flag: u32) -> bool {
         self.flags & flag != 0
     }
+}
+
+/// The place of a verdict among those of a record: by bits of the digest that its entry keeps.
+#[inline(always)]
+const fn place_of(digest: u64) -> usize {
+    (digest >> 62) as usize % VERDICTS
 }
 
 /// A pinned or unpinned socket's local endpoint in the table of endpoints: by which a copy of its packets is recognized.
@@ -300,7 +351,7 @@ pub struct Flow {
 }
 
 const _: () = assert!(size_of::<Owner>() == 56);
-const _: () = assert!(size_of::<SocketRecord>() == 56 + 56 + 16 + 8 + 2 * 32 + 16 + 6 * 8);
+const _: () = assert!(size_of::<SocketRecord>() == 184);
 const _: () = assert!(size_of::<Flow>() == 96);
 
 #[cfg(feature = "user")]

@@ -145,24 +145,20 @@ pub struct Sighting {
     pub source_owner: IfIndex,
     /// The socket's [`crate::intent::flag`]s.
     pub flags: u32,
-    /// The device last asked for by index, zero otherwise.
-    pub requested_index: IfIndex,
-    /// The device last asked for by name.
+    /// The socket's type (`SOCK_STREAM`, …); zero without one.
+    pub socket_type: u16,
+    /// The type of service, or the traffic class.
+    pub tos: u8,
+    /// Zero.
+    pub _pad: u8,
+    /// The device last asked for, as its record has it.
     pub requested_device: Name,
     /// The address of `bind()`.
     pub bound_address: Address,
-    /// The port of `bind()`, in host byte order.
-    pub bound_port: u16,
-    /// The socket's type (`SOCK_STREAM`, …); zero without one.
-    pub socket_type: u16,
     /// The device that the socket was bound to before, if that was another; zero if it was none, or never changed.
     pub previous_bound: IfIndex,
     /// Where the packet came in, if it was forwarded or copied (`skb->skb_iif`); zero otherwise.
     pub arrived: IfIndex,
-    /// The type of service, or the traffic class.
-    pub tos: u8,
-    /// Zero.
-    pub _pad: [u8; 3],
     /// The process.
     pub owner: Owner,
 }
@@ -221,8 +217,8 @@ pub struct SightingRecord {
 
 const _: () = assert!(size_of::<CellKey>() == 24);
 const _: () = assert!(size_of::<FindingKey>() == 56);
-const _: () = assert!(size_of::<Sighting>() == 192);
-const _: () = assert!(size_of::<FindingState>() == 16 + 192 + size_of::<Samples>());
+const _: () = assert!(size_of::<Sighting>() == 184);
+const _: () = assert!(size_of::<FindingState>() == 16 + 184 + size_of::<Samples>());
 const _: () = assert!(size_of::<FindingValue>() == 8 + size_of::<FindingState>());
 const _: () = assert!(size_of::<FindingValue>() == size_of::<NewFinding>());
 const _: () = assert!(size_of::<SightingRecord>() == 56 + size_of::<Sighting>());

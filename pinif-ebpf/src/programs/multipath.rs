@@ -76,6 +76,8 @@ verified_once! {
         record.flags = record.flags & !(flag::BOUND_ADDRESS | flag::REQUESTED)
             | flag::OWNED
             | flag::SUBFLOW
+            | flag::ENDPOINT_STALE
+            | flag::LOCAL_END_STALE
             | set(is_bound_elsewhere(sock.bound_device(), bound), flag::BOUND_ELSEWHERE)
             // The hooks see `connect()`, without which the peer opened the subflow, and the address of an endpoint.
             | set(

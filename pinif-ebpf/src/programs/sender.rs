@@ -121,7 +121,7 @@ fn socket(
         sighting.socket_type = kind as u16;
         return bound;
     };
-    if record.netns.0 != 0 && record.netns != reread(&layer.netns) {
+    if record.netns != reread(&layer.netns) {
         // Older kernels let a packet keep its socket through a veth: its device means nothing here.
         reset(sighting);
         sighting.cookie = SocketCookie(0);
@@ -154,17 +154,22 @@ fn record_of(
     family: u32,
 ) -> Option<&'static mut SocketRecord> {
     let known = records::of(sock.as_ptr().cast());
-    if known.is_some() {
+    if known.as_ref().is_some_and(|known| known.netns.0 != 0) {
         return known;
     }
     // Through a map: the verifier allows no arithmetic on the pointer itself.
     sighting.socket_inode = sock.as_ptr() as u64;
+    let netns = NetNsCookie(task::netns_of(reread(&sighting.socket_inode)));
+    if let Some(known) = known {
+        known.netns = netns;
+        return Some(known);
+    }
     if task::is_kernels(reread(&sighting.socket_inode), kind) {
         return None;
     }
     let record = records::of_or_insert(sock.as_ptr().cast())?;
     record.flags = flag::OWNED;
-    record.netns = NetNsCookie(task::netns_of(reread(&sighting.socket_inode)));
+    record.netns = netns;
     if family == AF_PACKET {
         // No hook sees these made; but they send in their process's system call, always (`packet_snd`).
         task::write_current(&mut record.owner);
@@ -224,10 +229,8 @@ fn timewait_or_request(
 pub fn from_record(sighting: &mut Sighting, record: &SocketRecord) {
     sighting.origin = Origin::Process as u8;
     sighting.flags = record.flags;
-    sighting.requested_index = record.requested_index;
     copy(&mut sighting.requested_device, &record.requested_device);
     sighting.bound_address = record.bound_address;
-    sighting.bound_port = record.bound_port;
     sighting.previous_bound = record.previous_bound;
     copy(&mut sighting.owner, &record.owner);
 }
@@ -239,10 +242,8 @@ pub fn reset(sighting: &mut Sighting) {
     sighting.family = 0;
     sighting.socket_type = 0;
     sighting.flags = 0;
-    sighting.requested_index = IfIndex::NONE;
     clear(&mut sighting.requested_device);
     sighting.bound_address = Address::UNSPECIFIED;
-    sighting.bound_port = 0;
     sighting.previous_bound = IfIndex::NONE;
     clear(&mut sighting.owner);
     sighting.owner.uid = NO_USER;

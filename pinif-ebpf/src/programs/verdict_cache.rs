@@ -217,12 +217,12 @@ fn look_at_remembered(skb: Skb, sock: Sock, netns: NetNsCookie, in_force: InForc
         && CacheInputs::may_look(record, netns, skb.arrived())
         && let Some(flow) = skb.flow_key()
     {
+        if is_request && record.salt == 0 {
+            record.salt = random();
+        }
         let mut inputs = inputs_of(skb, sock, record, flow, in_force);
         if is_request {
-            if record.salt_of_requests == 0 {
-                record.salt_of_requests = random();
-            }
-            inputs = inputs.of_request(record);
+            inputs = inputs.of_request();
         }
         match inputs.find_in_record(record) {
             // Without a salt, the record had changed when it was closed.

@@ -9,7 +9,7 @@ use crate::{
     verdict::{Traffic, is_found},
 };
 
-/// Keeps the digests of requests apart from those of connections, whatever the lot gives both as their salts.
+/// Keeps the digests of requests apart from those of connections, whose records begin as copies of their listener's, with its salt and verdicts.
 const OF_REQUESTS: u64 = 0x7265_7175_6573_7473;
 
 /// Which packets a cached verdict is for, beside those with the same source.
@@ -112,11 +112,11 @@ impl CacheInputs {
         }
     }
 
-    /// The same packet, of a connection that is not accepted yet, with its listener's record.
+    /// The same packet, of a connection that is not accepted yet, whose listener's record it is.
     #[inline(always)]
-    pub fn of_request(self, listener: &SocketRecord) -> Self {
+    pub fn of_request(self) -> Self {
         Self {
-            salt: listener.salt_of_requests ^ OF_REQUESTS,
+            salt: self.salt ^ OF_REQUESTS,
             ..self
         }
     }
@@ -225,11 +225,11 @@ impl CacheInputs {
     pub fn find_in_record(&self, record: &SocketRecord) -> Result<CachedVerdict, Digests> {
         let source = self.digest();
         let any_destination = source.any_destination();
-        if let Some(found) = look_up(record.entry_by(self.egress), any_destination) {
+        if let Some(found) = look_up(record.verdict_by(self.egress), any_destination) {
             return Ok(found);
         }
         let whole = source.whole();
-        match look_up(record.entry_of(whole), whole) {
+        match look_up(record.verdict_of(whole), whole) {
             Some(found) => Ok(found),
             None => Err(Digests {
                 any_destination,
@@ -344,8 +344,8 @@ impl Keys {
     pub fn put_in_record(&self, record: &mut SocketRecord, verdict: CachedVerdict, reach: Reach) {
         let digest = self.own.of(reach);
         let place = match reach {
-            Reach::AnyDestination => record.entry_by_mut(self.inputs.egress),
-            Reach::Whole => record.entry_of_mut(digest),
+            Reach::AnyDestination => record.verdict_by_mut(self.inputs.egress),
+            Reach::Whole => record.verdict_of_mut(digest),
         };
         *place = entry(digest, verdict);
     }

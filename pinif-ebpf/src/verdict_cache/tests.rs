@@ -272,6 +272,26 @@ fn only_what_its_own_namespace_sent_is_looked_up() {
 }
 
 #[test]
+fn a_connection_takes_no_verdict_of_its_listeners_requests() {
+    let packet = packet([10, 0, 0, 1].into(), [10, 0, 0, 2].into(), (7, 40_000), 6);
+    let inputs = inputs(&packet);
+    let request = inputs.of_request();
+    let mut listener = SocketRecord::default();
+    for reach in [Reach::AnyDestination, Reach::Whole] {
+        let keys = Keys {
+            inputs: request,
+            own: digests(&request),
+            shared: Digests::NONE,
+        };
+        keys.put_in_record(&mut listener, VERDICT, reach);
+        assert_eq!(request.find_in_record(&listener), Ok(VERDICT));
+    }
+    // Its record begins as a copy, with the same salt.
+    let connection = listener;
+    assert!(inputs.find_in_record(&connection).is_err());
+}
+
+#[test]
 fn where_it_is_learned_a_verdict_is_of_one_socket_and_one_destination() {
     let packet = packet([10, 0, 0, 1].into(), [10, 0, 0, 2].into(), (40_000, 9), 17);
     let inputs = inputs(&packet);

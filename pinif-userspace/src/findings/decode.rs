@@ -203,13 +203,18 @@ fn requested(sighting: &Sighting) -> Option<Requested> {
     if sighting.flags & flag::REQUESTED == 0 {
         return None;
     }
-    let name = text(&sighting.requested_device.0);
-    Some(if !name.is_empty() {
-        Requested::Name(name)
-    } else if sighting.requested_index.is_some() {
-        Requested::Index(sighting.requested_index)
-    } else {
+    let device = &sighting.requested_device;
+    if sighting.flags & flag::BY_INDEX != 0 {
+        return Some(match device.index() {
+            IfIndex::NONE => Requested::Nothing,
+            index => Requested::Index(index),
+        });
+    }
+    let name = text(&device.0);
+    Some(if name.is_empty() {
         Requested::Nothing
+    } else {
+        Requested::Name(name)
     })
 }
 

@@ -2,10 +2,7 @@
 //! for the live socket to say.
 
 use aya_ebpf::{macros::cgroup_sockopt, programs::SockoptContext};
-use pinif_ebpf::{
-    intent::{Name, flag},
-    key::IfIndex,
-};
+use pinif_ebpf::intent::{Name, flag};
 
 use super::{ALLOW, bypass};
 use crate::{
@@ -15,7 +12,6 @@ use crate::{
         task,
     },
     state::records,
-    words::clear,
 };
 
 const SOL_SOCKET: i32 = 1;
@@ -62,12 +58,11 @@ fn requested(option: SockOption, by_name: bool) {
         // Of a packet socket no hook sees the release.
         record.becomes_hooked();
     }
+    record.requested_device = Name::of_words(value);
     if by_name {
-        record.requested_device = Name::of_words(value);
-        record.requested_index = IfIndex::NONE;
+        record.flags &= !flag::BY_INDEX;
     } else {
-        clear(&mut record.requested_device);
-        record.requested_index = IfIndex(number(value));
+        record.flags |= flag::BY_INDEX;
     }
 }
 

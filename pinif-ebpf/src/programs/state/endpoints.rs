@@ -24,10 +24,7 @@ use crate::{
 /// Enters the endpoint that the packet's socket sends from; of a request, that of its listener, once. Costs a comparison when that is known.
 #[inline(always)]
 pub fn enter(skb: Skb, record: &SocketRecord, endpoint: &Endpoint, bound: IfIndex) {
-    let is_known = record.has(flag::ENDPOINT)
-        && are_same(&record.endpoint, endpoint)
-        && record.endpoint_bound == bound
-        && record.is_entered(skb.cookie());
+    let is_known = record.has_sent_from(endpoint, bound) && record.is_entered(skb.cookie());
     if !is_known && let Some(scratch) = scratch::get(skb) {
         scratch.endpoint = *endpoint;
         scratch.flow.bound = bound;
@@ -75,10 +72,7 @@ fn enter_listener(record: &mut SocketRecord, endpoint: &Endpoint, flow: &mut Flo
     put(endpoint, flow);
     // Of who has served from here, something is known also where no connection ever is the last of its entry.
     put_lingering(endpoint, flow);
-    record.endpoint = *endpoint;
-    record.endpoint_bound = flow.bound;
-    record.entered_as = flow.cookie;
-    record.flags |= flag::ENDPOINT;
+    record.sends_from(endpoint, flow.bound, flow.cookie);
 }
 
 #[inline(always)]
@@ -88,9 +82,10 @@ fn renew(record: &mut SocketRecord, endpoint: &Endpoint, flow: &mut Flow) {
     let mut is_at_local_end = false;
     if record.has(flag::HOOKED) {
         is_at_local_end = sends_by_local_end(record, endpoint, flow);
-        let is_there = are_same(&record.endpoint, endpoint) && record.entered_as == flow.cookie;
+        let before = record.endpoint();
+        let is_there = are_same(&before, endpoint) && record.entered_as == flow.cookie;
         if is_entered && (is_at_local_end || !is_there) {
-            leave(&record.endpoint, record.entered_as, None);
+            leave(&before, record.entered_as, None);
         }
         if !is_at_local_end {
             joined = join(endpoint, flow);
@@ -101,14 +96,11 @@ fn renew(record: &mut SocketRecord, endpoint: &Endpoint, flow: &mut Flow) {
     } else {
         put_lingering(endpoint, flow);
     }
-    record.endpoint = *endpoint;
-    record.endpoint_bound = flow.bound;
-    record.sends_bound_to(flow.bound);
+    record.sends_from(endpoint, flow.bound, joined.unwrap_or(flow.cookie));
     if is_entered {
         // Cached verdicts of the other endpoint's packets would leave the table at this one.
         record.changed();
     }
-    record.entered_as = joined.unwrap_or(flow.cookie);
     record.flags &= !(flag::JOINED | flag::AT_LOCAL_END);
     if joined.is_some() {
         record.flags |= flag::JOINED;
@@ -116,7 +108,6 @@ fn renew(record: &mut SocketRecord, endpoint: &Endpoint, flow: &mut Flow) {
     if is_at_local_end {
         record.flags |= flag::AT_LOCAL_END;
     }
-    record.flags |= flag::ENDPOINT;
 }
 
 /// Whether the socket has the entry of its local end, which is of any address, with all that is to be entered. It gets the address that the
@@ -127,12 +118,12 @@ fn sends_by_local_end(record: &SocketRecord, endpoint: &Endpoint, flow: &Flow) -
         address: Address::UNSPECIFIED,
         ..*endpoint
     };
-    if !record.has(flag::LOCAL_END) || !are_same(&record.local_end, &at_any_address) {
+    if !record.has(flag::LOCAL_END) || !are_same(&record.local_end(), &at_any_address) {
         return false;
     }
     let Some(Entry {
         known, sent_from, ..
-    }) = table::entry(&record.local_end)
+    }) = table::entry(&at_any_address)
     else {
         return false;
     };
@@ -169,8 +160,9 @@ fn join(endpoint: &Endpoint, flow: &Flow) -> Option<SocketCookie> {
 /// Whether [`enter_local_end`] has nothing new to enter.
 #[inline(always)]
 pub fn knows_local_end(record: &SocketRecord, port: u16, bound: IfIndex) -> bool {
-    let known = record.local_end.port == port && record.local_end_bound == bound;
-    port == 0 || (record.has(flag::LOCAL_END) && known)
+    let flags = record.flags & (flag::LOCAL_END | flag::LOCAL_END_STALE);
+    let is_known = flags == flag::LOCAL_END && record.local_port == port;
+    port == 0 || is_known && record.sent_bound == bound
 }
 
 /// Enters the port that a socket will send from, with the address that `bind()` was called with; without one, at any address:
@@ -184,25 +176,37 @@ pub fn enter_local_end(
     cookie: SocketCookie,
     bound: IfIndex,
 ) {
-    if record.has(flag::LOCAL_END) {
-        if record.has(flag::AT_LOCAL_END) {
-            part(&record.local_end);
-            record.flags &= !flag::AT_LOCAL_END;
-        }
-        leave(&record.local_end, cookie, None);
-    }
-    record.local_end = of(netns, record.address_of_bind(), port, protocol);
+    leave_local_end(record, cookie);
+    record.netns = netns;
+    record.local_port = port;
+    record.local_protocol = protocol;
+    let local_end = record.local_end();
     let mut flow = flow(record, cookie, bound);
     if record.has(flag::HOOKED) {
-        if !table::enter_new(&record.local_end, &mut flow) {
-            take(&record.local_end, &mut flow);
+        if !table::enter_new(&local_end, &mut flow) {
+            take(&local_end, &mut flow);
         }
-    } else {
-        put_lingering(&record.local_end, &flow);
+    } else if !local_end.address.is_unspecified() {
+        // Among those that were closed, none is looked for by any address.
+        put_lingering(&local_end, &flow);
     }
     record.sends_bound_to(bound);
-    record.local_end_bound = bound;
+    record.flags &= !flag::LOCAL_END_STALE;
     record.flags |= flag::LOCAL_END;
+}
+
+/// Removes the local end that a socket has, if it has one: it is about to get another, or another address.
+#[inline(always)]
+pub fn leave_local_end(record: &mut SocketRecord, cookie: SocketCookie) {
+    if !record.has(flag::LOCAL_END) {
+        return;
+    }
+    let local_end = record.local_end();
+    if record.has(flag::AT_LOCAL_END) {
+        part(&local_end);
+    }
+    leave(&local_end, cookie, None);
+    record.flags &= !(flag::LOCAL_END | flag::AT_LOCAL_END);
 }
 
 /// Takes an entry over that another socket may have, or enters it.
@@ -237,20 +241,22 @@ fn part(local_end: &Endpoint) -> u32 {
 /// Releases the endpoints of a socket that is being closed.
 #[inline(always)]
 pub fn release(record: &SocketRecord, cookie: SocketCookie) {
-    let is_entered = record.is_entered(cookie);
-    let endpoint = &record.endpoint;
-    if is_entered
-        && record.has(flag::AT_LOCAL_END)
-        && leave(&record.local_end, cookie, Some(endpoint)) != 0
-    {
-        return;
+    let has_local_end = record.has(flag::LOCAL_END);
+    if record.is_entered(cookie) {
+        let endpoint = record.endpoint();
+        if record.has(flag::AT_LOCAL_END)
+            && leave(&record.local_end(), cookie, Some(&endpoint)) != 0
+        {
+            return;
+        }
+        leave(&endpoint, record.entered_as, Some(&endpoint));
+        // Where `bind()` named the address, both are one entry.
+        if has_local_end && are_same(&record.local_end(), &endpoint) {
+            return;
+        }
     }
-    if is_entered {
-        leave(endpoint, record.entered_as, Some(endpoint));
-    }
-    // Where `bind()` named the address, both are one entry.
-    if record.has(flag::LOCAL_END) && !(is_entered && are_same(&record.local_end, endpoint)) {
-        leave(&record.local_end, cookie, None);
+    if has_local_end {
+        leave(&record.local_end(), cookie, None);
     }
 }
 

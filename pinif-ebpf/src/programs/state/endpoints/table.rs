@@ -115,7 +115,12 @@ pub fn put(endpoint: &Endpoint, flow: &mut Flow) -> u32 {
             .is_err()
     {
         losses::add_inline(Loss::EndpointsFull);
-        return put_lingering(endpoint, flow);
+        // Among those that were closed, none is looked for by any address.
+        return if endpoint.address.is_unspecified() {
+            0
+        } else {
+            put_lingering(endpoint, flow)
+        };
     }
     if before.is_none() {
         charge(share, flow.charged);
