@@ -22,11 +22,14 @@ pub enum Loss {
     LearnedFull = 7,
     /// The ring buffer of captured packets was full: a packet of a finding is not in the file.
     CapturesFull = 8,
+    /// The kernel refused an entry in the table of local endpoints though that is not full (no memory at this instant, or a lock that it could
+    /// not get): copies of this socket's packets cannot be recognized.
+    EndpointsRefused = 9,
 }
 
 impl Loss {
     /// All, in the order of their numbers.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Unparsed,
         Self::CellsFull,
         Self::FindingsFull,
@@ -36,6 +39,7 @@ impl Loss {
         Self::RoomsFull,
         Self::LearnedFull,
         Self::CapturesFull,
+        Self::EndpointsRefused,
     ];
 
     /// The name that the summary, the metrics and the documentation use.
@@ -50,6 +54,7 @@ impl Loss {
             Self::RoomsFull => "rooms-full",
             Self::LearnedFull => "learned-full",
             Self::CapturesFull => "captures-full",
+            Self::EndpointsRefused => "endpoints-refused",
         }
     }
 
@@ -61,6 +66,7 @@ impl Loss {
             | Self::CellsFull
             | Self::FindingsFull
             | Self::EndpointsFull
+            | Self::EndpointsRefused
             | Self::RoomsFull => true,
             Self::SightingsFull | Self::RecordsFull | Self::LearnedFull | Self::CapturesFull => {
                 false

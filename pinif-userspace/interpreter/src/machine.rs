@@ -131,6 +131,17 @@ impl Machine {
         Ok(())
     }
 
+    /// Has each update of a map return this error number from now on, a negative one, and do nothing.
+    ///
+    /// # Errors
+    ///
+    /// Where there is no such map.
+    pub fn refuse(&mut self, map: &str, error: i64) -> Result<()> {
+        let place = self.place_of(map)?;
+        self.maps[place].refuses = Some(error);
+        Ok(())
+    }
+
     /// A key's value.
     ///
     /// # Errors
@@ -182,6 +193,7 @@ impl Machine {
         let Map {
             definition,
             content: Content::Storage(values),
+            ..
         } = &mut self.maps[place]
         else {
             bail!("the map {map} is no storage");

@@ -60,6 +60,8 @@ pub struct Definition {
 pub struct Map {
     pub definition: Definition,
     pub content: Content,
+    /// What an update returns instead of making it: a kernel without memory.
+    pub refuses: Option<i64>,
 }
 
 /// What a map holds.
@@ -104,6 +106,7 @@ impl Map {
         Ok(Self {
             definition,
             content,
+            refuses: None,
         })
     }
 
@@ -147,6 +150,9 @@ impl Map {
             key.len() == self.definition.key && value.len() == self.definition.value,
             "the map {name} has other keys and values"
         );
+        if let Some(error) = self.refuses {
+            return Ok(error);
+        }
         let capacity = self.definition.entries as usize;
         let evicts = self.definition.kind == kind::LRU_HASH;
         match &mut self.content {

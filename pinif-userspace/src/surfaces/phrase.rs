@@ -355,6 +355,10 @@ pub fn lost_by(loss: Loss, number: u64) -> String {
             "{} beyond a full table of local endpoints: copies of what they sent are not reported.",
             counted(number, "socket")
         ),
+        Loss::EndpointsRefused => format!(
+            "{} for which the kernel refused an entry, as where it has no memory: copies of what they sent are not reported.",
+            counted(number, "socket")
+        ),
         Loss::RecordsFull => format!(
             "{} beyond a full table of sockets: their processes may be unknown.",
             counted(number, "socket")

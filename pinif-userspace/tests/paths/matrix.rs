@@ -81,14 +81,24 @@ pub fn expect_findings(host: &Host, wanted: &[(Kind, u64)]) -> Result<()> {
 }
 
 fn nothing_lost(host: &Host) -> Result<()> {
-    for loss in Loss::ALL {
-        let lost = host.machine.get("LOSSES", &(loss as u32).to_ne_bytes())?;
-        let lost = lost.unwrap_or_default();
-        ensure!(
-            lost.iter().all(|byte| *byte == 0),
-            "lost: {} {lost:?}",
-            loss.name()
-        );
-    }
+    let lost = lost(host)?;
+    ensure!(lost.is_empty(), "lost: {lost:?}");
     Ok(())
+}
+
+/// What was lost, and how often.
+///
+/// # Errors
+///
+/// Where the programs have no such map.
+pub fn lost(host: &Host) -> Result<Vec<(Loss, u64)>> {
+    let mut lost = Vec::new();
+    for loss in Loss::ALL {
+        let number = host.machine.get("LOSSES", &(loss as u32).to_ne_bytes())?;
+        let number: u64 = record(number.unwrap_or_default())?;
+        if number != 0 {
+            lost.push((loss, number));
+        }
+    }
+    Ok(lost)
 }

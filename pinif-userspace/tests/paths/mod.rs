@@ -8,6 +8,7 @@ mod matrix;
 mod packets;
 pub mod page;
 mod path;
+mod refused;
 mod state;
 mod structures;
 mod surroundings;
@@ -36,6 +37,7 @@ pub fn all() -> Result<Vec<Path>> {
         packets::copied(),
         packets::copied_of_any_address(),
         packets::arriving(),
+        refused::endpoint(),
     ];
     let mut paths = Vec::new();
     for part in parts {

@@ -109,12 +109,14 @@ pub fn put(endpoint: &Endpoint, flow: &mut Flow) -> u32 {
         flow.sockets = known.sockets;
     }
     let share = ENDPOINT_SHARES.get_ptr_mut(&flow.charged);
-    if before.is_none() && is_full(share)
-        || ENDPOINTS
-            .insert(endpoint, &*flow, u64::from(BPF_ANY))
-            .is_err()
-    {
-        losses::add_inline(Loss::EndpointsFull);
+    let refused = if before.is_none() && is_full(share) {
+        Some(Loss::EndpointsFull)
+    } else {
+        let entered = ENDPOINTS.insert(endpoint, &*flow, u64::from(BPF_ANY));
+        entered.err().map(why)
+    };
+    if let Some(loss) = refused {
+        losses::add_inline(loss);
         // Among those that were closed, none is looked for by any address.
         return if endpoint.address.is_unspecified() {
             0
@@ -130,13 +132,21 @@ pub fn put(endpoint: &Endpoint, flow: &mut Flow) -> u32 {
 
 #[inline(always)]
 pub fn put_lingering(endpoint: &Endpoint, flow: &Flow) -> u32 {
-    if LINGERING
-        .insert(endpoint, flow, u64::from(BPF_ANY))
-        .is_err()
-    {
-        losses::add_inline(Loss::EndpointsFull);
+    if let Err(error) = LINGERING.insert(endpoint, flow, u64::from(BPF_ANY)) {
+        losses::add_inline(why(error));
     }
     0
+}
+
+/// What the kernel's refusal of an entry is counted as. A full table has its own error (`htab_map_update_elem`).
+#[inline(always)]
+const fn why(error: i32) -> Loss {
+    const E2BIG: i32 = 7;
+    if error == -E2BIG {
+        Loss::EndpointsFull
+    } else {
+        Loss::EndpointsRefused
+    }
 }
 
 /// Whether a user holds as many as one may. What a user holds is less than none where CPUs that entered and removed one endpoint at once have
