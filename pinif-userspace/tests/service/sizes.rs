@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::{env, fs};
 
 use aya::maps::MapInfo;
-use pinif_ebpf::{learned::ENTRIES, loss::Loss};
+use pinif_ebpf::{intent::SocketRecord, learned::ENTRIES, loss::Loss};
 use pinif_interpreter::{Definition, Machine, kind};
 use pinif_userspace::kernel::{Object, WITHOUT_CAPTURE, WITHOUT_LEARNING, of_sockets};
 
@@ -32,7 +32,10 @@ const RING: u64 = 3 * 4096;
 const HEADER: u64 = 4096;
 /// What a socket's record takes, with what the kernel puts before it: `struct bpf_local_storage_elem` with its value, and `struct
 /// bpf_local_storage`, each as large as its slab.
-const RECORD: u64 = 512 + 192;
+const RECORD: u64 = RECORD_SLAB + 192;
+const RECORD_SLAB: u64 = 256;
+/// What the kernel puts before a record: `struct bpf_local_storage_elem`, whose value begins in its second cache line, behind a pointer.
+const BEFORE_RECORD: u64 = 64 + 8;
 /// What a local endpoint takes: an element of 160 bytes, and [`FREED`], in a slab.
 const ENDPOINT: u64 = 192;
 
@@ -173,6 +176,13 @@ fn an_endpoint_fits_its_slab() {
     let bytes = element(endpoints.expect("it is there")) + FREED;
     // The slab below has 128.
     assert!((129..=ENDPOINT).contains(&bytes), "{bytes}");
+}
+
+#[test]
+fn a_record_fits_its_slab() {
+    let bytes = size_of::<SocketRecord>() as u64 + BEFORE_RECORD;
+    // The slab below has 192.
+    assert!((193..=RECORD_SLAB).contains(&bytes), "{bytes}");
 }
 
 #[test]
