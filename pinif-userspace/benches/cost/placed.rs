@@ -11,6 +11,8 @@ pub const RESTRICTION: &str = "systemd's RestrictNetworkInterfaces=";
 pub const FLOWS: &str = "a table of flows";
 /// What [`recognizing`] is.
 pub const RECOGNIZING: &str = "the least that recognizes copies";
+/// What [`placed_once`] is.
+pub const ONCE: &str = "the least that is loaded once for all namespaces";
 /// As many as pinif has room for of sockets that are there, and of closed ones.
 const SOCKETS: (u32, u32) = (262_144, 32_768);
 /// More than any namespace of a site has.
@@ -35,6 +37,8 @@ pub struct Placed {
     pub attached: Attached,
     _program: Program,
     _links: Vec<Link>,
+    /// What it goes on with: a program array forgets its programs once no process holds it.
+    _behind: Option<(Map, Program)>,
 }
 
 impl Placed {
@@ -51,6 +55,7 @@ impl Placed {
             },
             _links: site.attach(&program, hook)?,
             _program: program,
+            _behind: None,
         })
     }
 }
@@ -75,25 +80,60 @@ pub fn recognizing(site: &Site) -> Result<Vec<Placed>> {
     place_least(site, Some((&sockets, &closed)))
 }
 
+/// The least of a program that is loaded once, whatever the number of namespaces, and has a policy that changes while it runs: as pinif's, each
+/// namespace has a program of its own that writes a word for this one, which reads that, and which policy is in force.
+///
+/// # Errors
+/// Where the kernel refuses.
+pub fn placed_once(site: &Site) -> Result<Vec<Placed>> {
+    let stored = Map::new(MapKind::SocketStorage, 4, 0)?;
+    let counter = Map::new(MapKind::PerCpuArray, 4, 1)?;
+    let namespace = Map::new(MapKind::PerCpuArray, 4, 1)?;
+    let in_force = Map::new(MapKind::Array, 4, 1)?;
+    let program = assemble::all([
+        assemble::look_up(&in_force),
+        assemble::look_up(&namespace),
+        assemble::least(&stored, &counter),
+    ]);
+    let program = Program::load(Hook::EGRESS, &program)?;
+    let programs = Map::new(MapKind::Programs, 4, 1)?;
+    programs.enter_program(&program)?;
+    let entry = assemble::all([
+        assemble::look_up(&namespace),
+        assemble::tail_call(&programs),
+    ]);
+    let mut placed = place_at_hooks(site, &stored, None)?;
+    placed.push(Placed {
+        _behind: Some((programs, program)),
+        ..Placed::new(site, Hook::EGRESS, &entry)?
+    });
+    Ok(placed)
+}
+
 fn place_least(site: &Site, tables: Option<(&Map, &Map)>) -> Result<Vec<Placed>> {
     let stored = Map::new(MapKind::SocketStorage, 4, 0)?;
     let counter = Map::new(MapKind::PerCpuArray, 4, 1)?;
-    let mut placed = Vec::new();
-    for hook in HOOKS {
-        let program = match tables {
-            Some((sockets, closed)) if hook == Hook::RELEASE => {
-                assemble::move_cookie(&stored, sockets, closed)
-            }
-            _ => assemble::storage_at(hook, &stored),
-        };
-        placed.push(Placed::new(site, hook, &program)?);
-    }
+    let mut placed = place_at_hooks(site, &stored, tables)?;
     let least = assemble::least(&stored, &counter);
     let program = match tables {
         Some((sockets, _)) => assemble::all([least, assemble::enter_cookie_once(&stored, sockets)]),
         None => least,
     };
     placed.push(Placed::new(site, Hook::EGRESS, &program)?);
+    Ok(placed)
+}
+
+fn place_at_hooks(site: &Site, stored: &Map, tables: Option<(&Map, &Map)>) -> Result<Vec<Placed>> {
+    let mut placed = Vec::new();
+    for hook in HOOKS {
+        let program = match tables {
+            Some((sockets, closed)) if hook == Hook::RELEASE => {
+                assemble::move_cookie(stored, sockets, closed)
+            }
+            _ => assemble::storage_at(hook, stored),
+        };
+        placed.push(Placed::new(site, hook, &program)?);
+    }
     Ok(placed)
 }
 

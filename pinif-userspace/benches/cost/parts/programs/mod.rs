@@ -36,11 +36,13 @@ pub fn run(plan: &Plan) -> Result<Vec<Section>> {
         let mut stages = [
             Stage::few(What::Pinif)?,
             Stage::few(What::Least)?,
+            Stage::few(What::Once)?,
             Stage::few(What::Recognizing)?,
             Stage::few(What::Restriction)?,
             Stage::few(What::Flows)?,
             Stage::many(What::Pinif)?,
             Stage::many(What::Least)?,
+            Stage::many(What::Once)?,
             Stage::many(What::Recognizing)?,
         ];
         for _ in 0..ROUNDS_OF_A_BUILD.min(plan.rounds - round) {

@@ -19,6 +19,8 @@ pub enum What {
     Pinif,
     /// The least that such a program can be.
     Least,
+    /// The least that is loaded once for all namespaces.
+    Once,
     /// The least that recognizes copies.
     Recognizing,
     /// What systemd attaches for `RestrictNetworkInterfaces=`.
@@ -66,6 +68,7 @@ impl First {
         Ok(match what {
             What::Pinif => Self::Auditor(Auditor::of(site, policy)?),
             What::Least => Self::Placed(placed::least(site)?),
+            What::Once => Self::Placed(placed::placed_once(site)?),
             What::Recognizing => Self::Placed(placed::recognizing(site)?),
             What::Restriction => Self::Placed(placed::restriction(site)?),
             What::Flows => Self::Placed(placed::flows(site)?),

@@ -3,12 +3,13 @@
 use super::loads::{AT_EGRESS, CLEAN, DEEP, FORWARDED, LEAKING, LIVES, MANY, SHORT};
 use super::stage::{FEW, LARGE, Measured, What};
 use crate::bpf::Hook;
-use crate::placed::{FLOWS, RECOGNIZING, RESTRICTION};
+use crate::placed::{FLOWS, ONCE, RECOGNIZING, RESTRICTION};
 use crate::report::{Row, Section, Target};
 
 const OVER: &str = "ns a run over an empty program";
 const LEAST: &str = "the least";
 const OF_LEAST: &str = "pinif, of the least";
+const OF_ONCE: &str = "pinif, of the least that is loaded once";
 const TIMES: &str = "times";
 
 /// What a run at the egress may take at most, in nanoseconds. Of the fast path, the bound is a ratio ([`egress_of_least`]).
@@ -62,13 +63,17 @@ pub fn egress_of_least(measured: &Measured) -> Section {
                 target: CLEAN.contains(&load).then_some(Target::AtMost(1.15)),
                 ..ratio
             });
+            let once = of(What::Once);
+            let ratio = ratios(&pinif, &once);
+            rows.push(Row::new([load, stage, ONCE], OVER, once));
+            rows.push(Row::new([load, stage, OF_ONCE], TIMES, ratio));
         }
     }
     Section {
         name: "programs",
         title: "A run at the egress, of the least",
         about: Some(
-            "The least is a program that reads the bound device of the packet's socket, finds what is stored with that, reads the addresses and ports, and looks a counter up. It is first at the egress as pinif's is, on links like those, with the same loads, in the same round.",
+            "The least is a program that reads the bound device of the packet's socket, finds what is stored with that, reads the addresses and ports, and looks a counter up. It is first at the egress as pinif's is, on links like those, with the same loads, in the same round. The least that is loaded once is the same behind a program of each namespace, which writes a word for it and goes on with it by a tail call, and it looks up which policy is in force: a program that were loaded for each namespace would be verified for each.",
         ),
         columns: vec!["traffic", "with", "what"],
         rows,
