@@ -23,7 +23,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         println!("cargo::error={}", target::refusal(&env::var("TARGET")?));
         return Ok(());
     }
-    wait_for_objects();
+    wait_for_objects()?;
     for (name, variable) in [
         ("pinif.o", "PINIF_EBPF_OBJECT"),
         ("pins.o", "PINIF_PINS_OBJECT"),
@@ -33,13 +33,16 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Waits until the eBPF objects are there, where `cargo xtask build` makes them meanwhile: until then it holds a lock on a file.
-fn wait_for_objects() {
-    let lock = env::var_os("PINIF_OBJECTS_LOCK").and_then(|path| File::open(path).ok());
-    if let Some(lock) = lock {
+/// Waits until the eBPF objects are there, where `cargo xtask build` makes them meanwhile, for this build or another one: until then it holds a
+/// lock on a file. It dates them to when that began, so that a build which began since then and did not wait would not see that they are new.
+fn wait_for_objects() -> Result<(), Box<dyn Error>> {
+    // What no cargo builds has no such directory, and no lock in it.
+    let target = target_directory(Path::new(&env::var("OUT_DIR")?)).ok();
+    if let Some(lock) = target.and_then(|target| File::open(target.join("objects.lock")).ok()) {
         // Where there are no locks, the objects are looked for now.
         let _locked = lock.lock_shared();
     }
+    Ok(())
 }
 
 /// Whether the target is one that pinif works on. With which C library is the builder's choice.

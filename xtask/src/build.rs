@@ -126,7 +126,7 @@ fn build_first(workspace: &Workspace, cargo: Command) -> Result<()> {
     step(2, "the eBPF programs");
     build_ebpf(workspace)?;
     step(3, "the rest of pinif");
-    ahead.finish()
+    ahead.finish(workspace)
 }
 
 /// Cargo, as it builds pinif.

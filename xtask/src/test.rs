@@ -83,7 +83,7 @@ pub fn run(workspace: &Workspace, args: &Args) -> Result<ExitCode> {
 
     let started = Instant::now();
     if let Some(ahead) = ahead {
-        ahead.finish()?;
+        ahead.finish(workspace)?;
     }
     build::build_ebpf(workspace)?;
     // What chooses tests may be no arguments of a build alone.
@@ -132,7 +132,7 @@ fn build_ahead(workspace: &Workspace, args: &Args) -> Result<Option<build::Ahead
     tests.arg("--no-run");
     let mut ahead = build::Ahead::start(workspace, tests)?;
     build::build_ebpf(workspace)?;
-    ahead.go_on();
+    ahead.go_on(workspace)?;
     Ok(Some(ahead))
 }
 
