@@ -75,10 +75,14 @@ impl Suite {
             metadata: directory.join("metadata.json"),
             chosen,
         };
-        // The same build as that of the tests on this machine's kernel.
+        // Where all tests ran on this machine's kernel, the same build as theirs: a library that other members use as well has their features, too.
+        let members: &[&str] = match suite.chosen {
+            Chosen::Selections => &["--workspace"],
+            Chosen::All | Chosen::Filter(_) | Chosen::Every(_) => &["--package", "pinif-userspace"],
+        };
         let mut list = workspace.cargo();
-        list.args(["nextest", "list", "--package", "pinif-userspace"])
-            .args(["--cargo-profile", CHECKED])
+        list.args(["nextest", "list", "--cargo-profile", CHECKED])
+            .args(members)
             .args(["--list-type", "binaries-only", "--message-format", "json"]);
         into_file(&mut list, &suite.binaries)?;
         let mut metadata = workspace.cargo();
