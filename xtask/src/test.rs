@@ -1,9 +1,12 @@
 //! `cargo xtask test`: every test, as root, and a closing line that counts them.
 
 use std::{
+    env,
     ffi::OsString,
     io::{self, BufRead as _, BufReader, Write as _},
+    num::NonZero,
     process::{Command, ExitCode, ExitStatus, Stdio},
+    thread,
     time::Instant,
 };
 
@@ -30,6 +33,11 @@ use crate::{
 const TASK: &str = "cargo xtask test";
 /// The profile that the tests are built by, on every kernel: with assertions, and optimized a little.
 pub const CHECKED: &str = "checked";
+/// How many tests run at a time for each processor: they wait for what they start, and for the kernel's lock of interfaces (RTNL) and its
+/// grace periods (RCU), for more than half of their time.
+const TESTS_OF_A_PROCESSOR: usize = 2;
+/// The environment variable by which nextest takes how many run at a time.
+const TEST_THREADS: &str = "NEXTEST_TEST_THREADS";
 
 /// Which tests run, and how they are built.
 #[derive(Debug, clap::Args)]
@@ -152,6 +160,13 @@ fn count_this_kernel(workspace: &Workspace, args: &Args, report: &mut Report) ->
         .env(tshark::VARIABLE, tshark::directory(workspace))
         .env(browser::VARIABLE, browser::directory(workspace))
         .env(victoria::VARIABLE, victoria::directory(workspace));
+    if env::var_os(TEST_THREADS).is_none() {
+        let processors = thread::available_parallelism().map_or(1, NonZero::get);
+        nextest.env(
+            TEST_THREADS,
+            (TESTS_OF_A_PROCESSOR * processors).to_string(),
+        );
+    }
     run_as_root(&mut nextest, workspace)?;
     let (tally, status) = count_nextest(&mut nextest)?;
     let totals = tally.totals();
