@@ -40,7 +40,10 @@ pub fn ensure(workspace: &Workspace, toolchain: &Toolchain) -> Result<PathBuf> {
     run(workspace
         .installation("bpf-linker", RELEASE)
         .env("LLVM_PREFIX", &prefix)
-        .args(["--force", "--no-default-features"])
+        // LLVM, which is optimized, does the work: without optimization this is built in two fifths of the time (38 s of a processor instead of 94),
+        // and links the programs in a second more.
+        .env("CARGO_PROFILE_DEV_DEBUG", "0")
+        .args(["--debug", "--force", "--no-default-features"])
         .args(["--features", &feature(llvm)]))
     .context("bpf-linker could not be built")?;
     find(workspace, &toolchain.rustc, &toolchain.version).with_context(|| {
