@@ -9,7 +9,7 @@ use pinif_ebpf::{
 };
 
 use crate::{
-    kernel::{packet::Skb, sock::Sock, task},
+    kernel::{packet::Skb, sock::Sock, struct_sock},
     reread,
     state::owners::local,
     words::{clear, copy},
@@ -68,7 +68,7 @@ pub fn describe(sighting: &mut Sighting, skb: Skb, packet: Option<&Packet>) {
     if let Some(sock) = Sock::new(skb.sock()).and_then(Sock::full) {
         // Through a map: the verifier allows no arithmetic on the pointer itself.
         sighting.socket_inode = sock.as_ptr() as u64;
-        sighting.socket_inode = task::inode_of(reread(&sighting.socket_inode));
+        sighting.socket_inode = struct_sock::inode_of(reread(&sighting.socket_inode));
     }
     match packet {
         Some(packet) => describe_flow(sighting, packet),

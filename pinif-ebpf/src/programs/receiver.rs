@@ -19,7 +19,7 @@ use pinif_ebpf::{
 };
 
 use crate::{
-    kernel::{packet::Skb, sock::FullSock, task},
+    kernel::{cgroup, packet::Skb, sock::FullSock, struct_sock},
     reread,
     sender::{from_record, reset},
     state::{awaited, policy, records},
@@ -84,8 +84,8 @@ pub fn write(
             // A connection in TIME_WAIT. Through a map: the verifier allows no arithmetic on the pointer itself.
             sighting.socket_inode = remains as u64;
             let address = reread(&sighting.socket_inode);
-            sighting.cookie = SocketCookie(task::cookie_of(address));
-            let bound = task::bound_device_of(address);
+            sighting.cookie = SocketCookie(struct_sock::cookie_of(address));
+            let bound = struct_sock::bound_device_of(address);
             release(remains);
             sighting.socket_inode = 0;
             if let Some(record) = records::of_closed(sighting.cookie) {
@@ -121,20 +121,20 @@ fn write_found(
     *is_awaited = u32::from(awaited::is_seen(record.as_deref()));
     match record {
         Some(record) => from_record(sighting, record),
-        None if task::is_kernels(address, kind) => sighting.origin = Origin::Kernel as u8,
+        None if struct_sock::is_kernels(address, kind) => sighting.origin = Origin::Kernel as u8,
         None => {
             sighting.origin = Origin::Process as u8;
-            if let Some(user) = task::user_of(address) {
+            if let Some(user) = struct_sock::user_of(address) {
                 sighting.owner.uid = user;
             }
         }
     }
-    sighting.cookie = SocketCookie(task::cookie_of(address));
-    sighting.socket_inode = task::inode_of(address);
+    sighting.cookie = SocketCookie(struct_sock::cookie_of(address));
+    sighting.socket_inode = struct_sock::inode_of(address);
     sighting.family = family as u16;
     sighting.socket_type = kind as u16;
     if active.looks_at(Dimension::Cgroup) {
-        *cgroup = task::cgroup_of(address).unwrap_or(0);
+        *cgroup = cgroup::of(address).unwrap_or(0);
     }
     bound
 }
@@ -147,11 +147,11 @@ pub fn look_at_cgroup(cgroup: &mut u64, rules: &mut RuleSet, active: &Active) ->
     if this == 0 {
         return false;
     }
-    if let Some(found) = policy::by_cgroup(active.slot, task::cgroup_id(this)) {
+    if let Some(found) = policy::by_cgroup(active.slot, cgroup::id(this)) {
         *rules = *found;
         return false;
     }
-    *cgroup = task::cgroup_above(this).unwrap_or(0);
+    *cgroup = cgroup::above(this).unwrap_or(0);
     true
 }
 

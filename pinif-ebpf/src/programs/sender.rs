@@ -9,9 +9,10 @@ use pinif_ebpf::{
 
 use crate::{
     kernel::{
+        namespace,
         packet::Skb,
         sock::{AF_PACKET, FullSock, Sock},
-        task,
+        struct_sock, task,
     },
     multipath::Connection,
     reread,
@@ -159,12 +160,12 @@ fn record_of(
     }
     // Through a map: the verifier allows no arithmetic on the pointer itself.
     sighting.socket_inode = sock.as_ptr() as u64;
-    let netns = NetNsCookie(task::netns_of(reread(&sighting.socket_inode)));
+    let netns = NetNsCookie(namespace::of(reread(&sighting.socket_inode)));
     if let Some(known) = known {
         known.netns = netns;
         return Some(known);
     }
-    if task::is_kernels(reread(&sighting.socket_inode), kind) {
+    if struct_sock::is_kernels(reread(&sighting.socket_inode), kind) {
         return None;
     }
     let record = records::of_or_insert(sock.as_ptr().cast())?;
@@ -189,7 +190,7 @@ fn timewait_or_request(
 ) -> IfIndex {
     // Through a map, as above.
     sighting.socket_inode = sock.address();
-    let netns = task::netns_of(reread(&sighting.socket_inode));
+    let netns = namespace::of(reread(&sighting.socket_inode));
     if netns != 0 && netns != reread(&layer.netns).0 {
         reset(sighting);
         sighting.cookie = SocketCookie(0);

@@ -9,8 +9,10 @@ use pinif_ebpf::{
 use super::task_file::{TaskFile, file_of, socket_of, write};
 use crate::{
     kernel::{
+        namespace,
         sock::FullSock,
-        task::{self, bypass},
+        struct_sock::{self, bypass},
+        task,
     },
     reread,
     state::bypasses,
@@ -37,8 +39,8 @@ pub fn asked(sock: FullSock) {
         record.inode = sock.as_ptr() as u64;
         let sock = reread(&record.inode);
         task::write_caller(&mut record.owner);
-        record.netns = NetNsCookie(task::netns_of(sock));
-        record.inode = task::inode_of(sock);
+        record.netns = NetNsCookie(namespace::of(sock));
+        record.inode = struct_sock::inode_of(sock);
         record.family = family;
         record.interface = bypass::interface(sock, family);
         record.descriptor = NO_DESCRIPTOR;
@@ -70,7 +72,7 @@ pub unsafe extern "C" fn pinif_bypassing(context: *const TaskFile) -> i32 {
 #[unsafe(link_section = "iter/task_file")]
 pub unsafe extern "C" fn pinif_bypassing_by_file(context: *const TaskFile) -> i32 {
     if let Some((task, descriptor, file)) = file_of(context)
-        && let Some((sock, family)) = task::socket_of_file(file as u64)
+        && let Some((sock, family)) = struct_sock::socket_of_file(file as u64)
         && may_bypass(sock, family)
     {
         write(context, task as u64, descriptor, sock, family);

@@ -8,7 +8,7 @@ use pinif_ebpf::{intent::flag, key::SocketCookie};
 
 use super::ALLOW;
 use crate::{
-    kernel::{sock::FullSock, task},
+    kernel::{namespace, sock::FullSock, task},
     state::{endpoints, records},
 };
 
@@ -64,7 +64,7 @@ fn used(context: &SockAddrContext) {
     // SAFETY: the helper takes the context.
     let cookie = unsafe { bpf_get_socket_cookie(context.as_ptr()) };
     let netns = if record.netns.0 == 0 {
-        task::netns_of_hook(context.as_ptr(), sock.as_ptr().cast())
+        namespace::of_hook(context.as_ptr(), sock.as_ptr().cast())
     } else {
         record.netns
     };

@@ -6,8 +6,9 @@ use pinif_ebpf::{intent::flag, key::NetNsCookie};
 use super::task_file::{TaskFile, file_of, socket_of, write};
 use crate::{
     kernel::{
+        namespace,
         sock::{AF_INET, AF_INET6, AF_PACKET},
-        task,
+        struct_sock, task,
     },
     state::records,
 };
@@ -30,7 +31,7 @@ pub unsafe extern "C" fn pinif_existing(context: *const TaskFile) -> i32 {
         && !record.owner.is_known()
     {
         task::write(&mut record.owner, task as u64, sock as u64);
-        record.netns = NetNsCookie(task::netns_of(sock as u64));
+        record.netns = NetNsCookie(namespace::of(sock as u64));
         record.flags |= flag::OWNED;
         record.changed();
     }
@@ -47,7 +48,7 @@ pub unsafe extern "C" fn pinif_existing(context: *const TaskFile) -> i32 {
 #[unsafe(link_section = "iter/task_file")]
 pub unsafe extern "C" fn pinif_existing_by_file(context: *const TaskFile) -> i32 {
     if let Some((task, descriptor, file)) = file_of(context)
-        && let Some((sock, family)) = task::socket_of_file(file as u64)
+        && let Some((sock, family)) = struct_sock::socket_of_file(file as u64)
         && is_audited(family)
     {
         write(context, task as u64, descriptor, sock, family);

@@ -18,7 +18,7 @@ use crate::{
         packet::Skb,
         read,
         sock::{AF_INET, AF_INET6, FullSock, SOCK_DGRAM, Sock},
-        task,
+        struct_sock,
     },
     state::{awaited, findings, heard, records},
 };
@@ -52,7 +52,9 @@ fn hear(skb: Skb) {
         return;
     };
     // One whose port the kernel chose is a client, which answers nobody.
-    if !record.heard_by.is_some() && !task::is_port_of_bind(read::number_of(sock.as_ptr().cast())) {
+    if !record.heard_by.is_some()
+        && !struct_sock::is_port_of_bind(read::number_of(sock.as_ptr().cast()))
+    {
         return;
     }
     let mut base = Base::default();

@@ -24,10 +24,10 @@ use crate::{
     identity::describe_flow,
     judging::{DROPPED, FOUND, judge},
     kernel::{
-        read,
+        cgroup, namespace, read,
         sock::{AF_PACKET, FullSock},
         sockopt::SockOption,
-        task,
+        struct_sock, task,
     },
     map_world::MAX_CGROUP_DEPTH,
     receiver::look_at_cgroup,
@@ -128,7 +128,7 @@ verified_once_in_room! {
             return 0;
         };
         let Scratch { key, .. } = scratch;
-        key.netns = NetNsCookie(task::netns_of(read::number_of(sock.as_ptr().cast())));
+        key.netns = NetNsCookie(namespace::of(read::number_of(sock.as_ptr().cast())));
         key.bound = sock.bound_device();
         // The kernel refuses a value that is too short, and has no such options of other families.
         let (Some(named), false) = (request.named(&option), sock.family() == AF_PACKET) else {
@@ -192,13 +192,13 @@ verified_once_in_room! {
         // Through a map: the verifier allows no arithmetic on the pointer itself.
         sighting.socket_inode = sock.as_ptr() as u64;
         let address = reread(&sighting.socket_inode);
-        if let Some(user) = task::user_of(address) {
+        if let Some(user) = struct_sock::user_of(address) {
             sighting.owner.uid = user;
         }
-        sighting.cookie = SocketCookie(task::cookie_of(address));
-        sighting.socket_inode = task::inode_of(address);
+        sighting.cookie = SocketCookie(struct_sock::cookie_of(address));
+        sighting.socket_inode = struct_sock::inode_of(address);
         *cgroup = if active.looks_at(Dimension::Cgroup) {
-            task::cgroup_of(address).unwrap_or(0)
+            cgroup::of(address).unwrap_or(0)
         } else {
             0
         };

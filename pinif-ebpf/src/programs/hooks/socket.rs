@@ -9,6 +9,7 @@ use pinif_ebpf::{intent::flag, key::SocketCookie};
 use super::ALLOW;
 use crate::{
     kernel::{
+        namespace,
         sock::{FullSock, SOCK_STREAM},
         task,
     },
@@ -19,7 +20,7 @@ use crate::{
 #[cgroup_sock(sock_create)]
 pub fn pinif_create(context: SockContext) -> i32 {
     // The context is the socket (`__cgroup_bpf_run_filter_sk`).
-    let netns = task::netns_of_hook(context.as_ptr(), context.as_ptr());
+    let netns = namespace::of_hook(context.as_ptr(), context.as_ptr());
     namespaces::report(netns, task::current_task);
     if let Some(record) = records::of_or_insert(context.as_ptr()) {
         task::write_maker(record);

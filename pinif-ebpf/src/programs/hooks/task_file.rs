@@ -8,7 +8,11 @@ use aya_ebpf::{
 };
 use pinif_ebpf::{bypass::Bypass, key::NetNsCookie};
 
-use crate::kernel::task::{self, bypass};
+use crate::kernel::{
+    namespace,
+    struct_sock::{self, bypass},
+    task,
+};
 
 /// `struct bpf_iter__task_file` (kernel/bpf/task_iter.c).
 #[repr(C)]
@@ -75,8 +79,8 @@ pub fn socket_of(context: *const TaskFile) -> Option<(*const c_void, u32, *const
 #[inline(always)]
 pub fn write(context: *const TaskFile, task: u64, descriptor: u32, sock: u64, family: u32) {
     let mut record = Bypass {
-        netns: NetNsCookie(task::netns_of(sock)),
-        inode: task::inode_of(sock),
+        netns: NetNsCookie(namespace::of(sock)),
+        inode: struct_sock::inode_of(sock),
         family,
         descriptor,
         interface: bypass::interface(sock, family),

@@ -9,7 +9,7 @@ use pinif_ebpf::{
     key::{Address, IfIndex, NetNsCookie},
 };
 
-use super::{offset, packet::Skb, task};
+use super::{namespace, offset, packet::Skb};
 use crate::reread;
 
 /// How many devices are looked at: the egress interface, and those above it.
@@ -256,7 +256,7 @@ impl Device {
 pub fn netns(skb_address: u64) -> NetNsCookie {
     let device = read::<u64>(skb_address, offset!(packet_device));
     let net = read::<u64>(device, offset!(device_netns));
-    NetNsCookie(task::netns_cookie(net))
+    NetNsCookie(namespace::cookie(net))
 }
 
 /// `IFF_UP` (linux/if.h).

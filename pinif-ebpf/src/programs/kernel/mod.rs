@@ -1,10 +1,13 @@
 //! The kernel's own structures, as helpers and contexts give them: each unsafe read is here, once.
 
+pub mod cgroup;
 pub mod devices;
+pub mod namespace;
 pub mod packet;
 pub mod read;
 pub mod sock;
 pub mod sockopt;
+pub mod struct_sock;
 pub mod task;
 
 use aya_ebpf::Global;

@@ -15,7 +15,7 @@ use super::{
     scratch::{self, Scratch},
 };
 use crate::{
-    kernel::{packet::Skb, sock::Sock, task},
+    kernel::{packet::Skb, sock::Sock, struct_sock},
     reread,
     verified_once::verified_once,
     words::{are_same, copy},
@@ -51,7 +51,7 @@ verified_once! {
             if is_request {
                 // Through a map: the verifier allows no arithmetic on the pointer itself.
                 *place = holder.as_ptr() as u64;
-                flow.cookie = SocketCookie(task::cookie_of(reread(place)));
+                flow.cookie = SocketCookie(struct_sock::cookie_of(reread(place)));
                 enter_listener(record, endpoint, flow);
             } else {
                 flow.cookie = skb.cookie();
