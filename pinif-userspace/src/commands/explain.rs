@@ -27,6 +27,8 @@ mod text;
 const STANDARD_INPUT: &str = "-";
 /// The least similarity (Jaro and Winkler) of a word and the kind that is suggested for it.
 const SIMILARITY: f64 = 0.8;
+/// How many hexadecimal digits an id has.
+const ID_DIGITS: usize = 12;
 
 /// The arguments of `pinif explain`.
 #[derive(Args, Clone, Debug)]
@@ -95,7 +97,7 @@ pub fn show_in_short(finding: &FindingLine) -> Result<()> {
 pub(super) fn of_running(id: &str, asked: &Asked) -> Result<FindingLine> {
     if !is_id(id) {
         bail!(
-            "`{}` is no id of a finding, which has 12 hexadecimal digits; `pinif findings` lists them",
+            "`{}` is no id of a finding, which has {ID_DIGITS} hexadecimal digits; `pinif findings` lists them",
             visible(id)
         );
     }
@@ -123,6 +125,12 @@ fn of_kind(word: &str) -> Result<String> {
     if let Some(kind) = named(word) {
         return Ok(page(kind).to_owned());
     }
+    // Part of an id, or one that was copied with something beside it.
+    if word.len() >= 4 && word.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        bail!(
+            "`{word}` is no kind, and no id of a finding, which has {ID_DIGITS} hexadecimal digits; `pinif findings` lists them"
+        );
+    }
     let similarity = |kind: &Kind| strsim::jaro_winkler(kind.name(), word);
     let nearest = Kind::ALL
         .into_iter()
@@ -148,7 +156,7 @@ fn named(word: &str) -> Option<Kind> {
 
 /// Whether a word is written as ids are ([`crate::findings::finding::FindingId`]).
 fn is_id(word: &str) -> bool {
-    word.len() == 12 && word.bytes().all(|byte| byte.is_ascii_hexdigit())
+    word.len() == ID_DIGITS && word.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
 /// The findings of an audit's output, each as its last line has it, in the order of their first lines.
@@ -166,13 +174,20 @@ pub(super) fn read(from: &Path) -> Result<Vec<FindingLine>> {
         if line.trim().is_empty() {
             continue;
         }
-        let finding = FindingLine::read(&line).with_context(|| {
+        let what = || {
+            let number = number + 1;
             format!(
-                "line {} of {} is none of `pinif audit --format json`",
-                number + 1,
+                "line {number} of {} is none of `pinif audit --format json`",
                 shown()
             )
-        })?;
+        };
+        if !line.trim_start().starts_with('{') {
+            bail!(
+                "{}: it is no JSON; name a file that this command wrote",
+                what()
+            );
+        }
+        let finding = FindingLine::read(&line).with_context(what)?;
         let Some(finding) = finding else { continue };
         match findings.iter_mut().find(|known| known.id == finding.id) {
             Some(known) => *known = finding,

@@ -70,7 +70,7 @@ pub enum NetNsError {
     )]
     NotANamespace(PathBuf),
     /// The kernel forbids it.
-    #[error("cannot use the network namespace `{name}`: {source}; this needs root (CAP_SYS_ADMIN)")]
+    #[error("cannot use the network namespace `{name}`: this needs root (CAP_SYS_ADMIN)")]
     Denied {
         /// What was asked for.
         name: String,
@@ -78,7 +78,7 @@ pub enum NetNsError {
         source: io::Error,
     },
     /// Anything else that the kernel said.
-    #[error("cannot use the network namespace `{name}`: {source}")]
+    #[error("cannot use the network namespace `{name}`")]
     Other {
         /// What was asked for.
         name: String,

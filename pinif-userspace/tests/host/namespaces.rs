@@ -1,7 +1,7 @@
 //! Namespaces, by whatever name.
 
 use std::{
-    io::Read as _,
+    io::{self, Read as _},
     panic,
     process::{Child, Command, Stdio},
     thread,
@@ -75,6 +75,15 @@ fn namespaces_are_distinguished_and_entered() {
         known.contains(&one.0) && error.to_string().contains("ip netns list"),
         "{error}"
     );
+
+    let refused = io::Error::from(io::ErrorKind::PermissionDenied);
+    let name = one.0.clone();
+    let error = anyhow::Error::from(NetNsError::Denied {
+        name,
+        source: refused,
+    });
+    let all = format!("{error:#}");
+    assert_eq!(all.matches("permission denied").count(), 1, "{all}");
 
     drop(one);
     assert_eq!(first.run(|| 7).expect("it lives as long as it is held"), 7);

@@ -291,8 +291,14 @@ fn what_cannot_be_explained_is_reported() {
     );
     let said = refused(&["--from", "-"], "{\"type\":\"ready\"}\nleak \u{1b}[2J\n");
     assert!(
-        said.starts_with("pinif: line 2 of - is none of `pinif audit --format json`: "),
+        said.starts_with(
+            "pinif: line 2 of - is none of `pinif audit --format json`: it is no JSON; "
+        ),
         "{said}"
     );
     assert!(!said.contains('\u{1b}'), "{said}");
+    assert_eq!(
+        refused(&["a549f0"], ""),
+        "pinif: `a549f0` is no kind, and no id of a finding, which has 12 hexadecimal digits; `pinif findings` lists them\n"
+    );
 }

@@ -79,23 +79,46 @@ pub(super) fn page(finding: &FindingLine, page: &str) -> String {
     format!("{before}{}", replaced(fix, &own))
 }
 
-/// A page, or a finding, whose lines are broken between words where a terminal ends. Code stays as it is, for it is there to be
-/// copied, and so do tables.
+/// A page, or a finding, whose paragraphs are filled, and broken between words where a terminal ends. Code stays as it is, for it is
+/// there to be copied, and so do tables.
 pub(super) fn fitted(text: &str, columns: usize) -> String {
-    let mut is_code = false;
-    let mut lines = String::with_capacity(text.len() + text.len() / 16);
-    for line in text.lines() {
-        let is_fence = line.trim_start().starts_with("```");
-        is_code ^= is_fence;
-        let bare = line.trim_start();
-        if is_code || is_fence || bare.starts_with('|') || line.starts_with("    ") {
-            lines.push_str(line);
-        } else {
-            lines.push_str(&wrapped_from(line, columns, indent(line, bare), 0));
+    let mut fitted = String::with_capacity(text.len() + text.len() / 16);
+    let mut paragraph = String::new();
+    let fill = |paragraph: &mut String, fitted: &mut String| {
+        if !paragraph.is_empty() {
+            let indent = indent(paragraph, paragraph.trim_start());
+            fitted.push_str(&wrapped_from(paragraph, columns, indent, 0));
+            fitted.push('\n');
+            paragraph.clear();
         }
-        lines.push('\n');
+    };
+    let mut is_code = false;
+    for line in text.lines() {
+        let bare = line.trim_start();
+        let is_fence = bare.starts_with("```");
+        is_code ^= is_fence;
+        let is_kept = is_code || is_fence || bare.starts_with('|') || line.starts_with("    ");
+        if is_kept || bare.is_empty() {
+            fill(&mut paragraph, &mut fitted);
+            fitted.push_str(line);
+            fitted.push('\n');
+        } else if !paragraph.is_empty() && goes_on(line, bare, &paragraph) {
+            paragraph.push(' ');
+            paragraph.push_str(bare);
+        } else {
+            fill(&mut paragraph, &mut fitted);
+            paragraph.push_str(line);
+        }
     }
-    lines
+    fill(&mut paragraph, &mut fitted);
+    fitted
+}
+
+/// Whether a line goes on with the paragraph before it, or with the item of a list. A finding's lines have a label each, below its first.
+fn goes_on(line: &str, bare: &str, before: &str) -> bool {
+    let is_item = |bare: &str| bare.starts_with("- ");
+    let is_indented = line.len() != bare.len();
+    !is_item(bare) && !before.starts_with('#') && (!is_indented || is_item(before))
 }
 
 /// Where the text of a line begins: after its label, as a finding's lines have one, or after the mark of a list.
@@ -291,6 +314,13 @@ mod tests {
                 let fitted = fitted(page, columns);
                 assert!(fitted.split_whitespace().eq(page.split_whitespace()));
             }
+            // However wide it is, a paragraph is a line.
+            let filled = fitted(page, usize::MAX);
+            let (prose, _) = filled.split_once("\n## See it").expect("it is there");
+            let is_prose = |line: &&str| !line.is_empty() && !line.starts_with("- ");
+            let lines: Vec<&str> = prose.lines().collect();
+            let mut pairs = lines.windows(2);
+            assert_eq!(pairs.find(|two| two.iter().all(is_prose)), None);
         }
     }
 
