@@ -19,7 +19,7 @@ pub enum Risk {
     Unpinned,
     /// It is bound to one interface's address and to another device: a `crossed-bind`.
     Crossed,
-    /// It can send nothing: its device is down, gone or leads nowhere, no route leads where it is connected to, or the neighbour there does
+    /// It can send nothing: its device is down, gone, without carrier or leads nowhere, no route leads where it is connected to, or the neighbour there does
     /// not answer.
     Stuck,
     /// It is bound to the device that it leaves via.
@@ -80,7 +80,13 @@ pub(super) fn of(socket: &DiagSocket, leaves: &Leaves, network: &Network) -> (Ri
     match leaves {
         Leaves::None { why } => (Risk::Stuck, why.clone()),
         Leaves::Via { interface, .. } if interface == "lo" => {
-            (Risk::Internal, "its peer is this host".to_owned())
+            let is_connected = !socket.remote.ip().is_unspecified();
+            let why = match device {
+                _ if is_connected => "its peer is this host".to_owned(),
+                Some(device) => format!("it is bound to {device}"),
+                None => format!("{local} is lo's"),
+            };
+            (Risk::Internal, why)
         }
         Leaves::Via {
             interface,

@@ -17,8 +17,12 @@ pub(super) fn at_its_device(socket: &DiagSocket, network: &Network) -> Option<St
     let link = links.get(socket.device?)?;
     let name = &link.name;
     // What is bound to a VRF leaves by the interfaces in it, and by the loopback device speaks with its own host.
-    if link.loopback || link.kind.as_deref() == Some("vrf") || !links.leads_nowhere(link) {
+    if link.loopback || link.kind.as_deref() == Some("vrf") {
         return None;
+    }
+    if !links.leads_nowhere(link) {
+        let has_none = link.up && !link.running;
+        return has_none.then(|| format!("{name}, which it is bound to, has no carrier"));
     }
     Some(match kind_of(link) {
         kind @ ("bridge" | "bond" | "team") => {

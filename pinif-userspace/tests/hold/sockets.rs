@@ -14,7 +14,7 @@ use pinif_userspace::schema;
 use serde_json::{Value, json};
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
-use crate::bench::{Bench, Need, SENDER, scenario, valid};
+use crate::bench::{Bench, Events, Need, SENDER, scenario, valid, wait_until};
 
 fn pinif(bench: &Bench, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_pinif"));
@@ -89,7 +89,7 @@ fn each_socket_is_listed_with_where_it_would_leave() {
             ("10.0.0.1:7005", None, Some("10.0.0.2:9"), "unpinned", Some("note"), Some("fab0"), None, "nothing binds it; route 10.0.0.0/24 dev fab0 src 10.0.0.1 in table main".to_owned()),
             ("192.0.2.1:7006", Some("fab0"), None, "crossed", Some("note"), Some("fab0"), None, "192.0.2.1 is eth1's, and it is bound to fab0".to_owned()),
             ("10.0.0.1:7007", Some("fab0"), Some("10.9.0.9:9"), "pinned", None, Some("fab0"), None, "it is bound to fab0".to_owned()),
-            ("127.0.0.1:7008", None, None, "internal", None, Some("lo"), None, "its peer is this host".to_owned()),
+            ("127.0.0.1:7008", None, None, "internal", None, Some("lo"), None, "127.0.0.1 is lo's".to_owned()),
             ("10.0.0.1:7009", None, Some("192.0.2.1:9"), "internal", None, Some("lo"), None, "its peer is this host".to_owned()),
             ("[fd00::1]:7010", None, Some("[2001:db8:f::9]:9"), "misrouted", Some("risk"), Some("eth1"), None, "fd00::1 is fab0's; route ::/0 via 2001:db8::2 dev eth1 in table main".to_owned()),
             ("[::]:7011", None, None, "default-route", Some("risk"), None, Some("eth1"), "nothing binds it; what has no route of its own leaves via eth1".to_owned()),
@@ -197,11 +197,24 @@ fn listeners_packet_sockets_and_marks_are_listed() {
 }
 
 #[test]
-fn a_socket_whose_device_is_down_or_gone_is_stuck() {
-    scenario("sockets stuck", &[], |bench| {
+fn a_socket_whose_device_is_down_or_gone_or_without_carrier_is_stuck() {
+    scenario("sockets stuck", &[Need::Program("ip")], |bench| {
         let card = bench.card();
         let _open = udp(card, "0.0.0.0:7001", Some("fab0"), None);
         assert_eq!(line_of(bench, ":7001")["risk"], "pinned");
+        let events = Events::of_links([card]);
+        bench.chassis.peer.set_down("fab0").expect("it is there");
+        wait_until("fab0 has no carrier", &events, || {
+            bench.ask("ip", "link show fab0").contains("NO-CARRIER")
+        });
+        let line = line_of(bench, ":7001");
+        assert_eq!(
+            (&line["risk"], &line["why"]),
+            (
+                &json!("stuck"),
+                &json!("fab0, which it is bound to, has no carrier")
+            )
+        );
         card.set_down("fab0").expect("down");
         let line = line_of(bench, ":7001");
         assert_eq!(line["risk"], "stuck");
@@ -240,7 +253,7 @@ fn a_socket_whose_device_leads_nowhere_is_stuck() {
                 "br0, which it is bound to, leads nowhere: it is a bridge without ports"
             );
             assert_eq!(line_of(bench, ":7002")["risk"], "internal");
-            assert_eq!(line_of(bench, ":7003")["risk"], "internal");
+            assert_eq!(line_of(bench, ":7003")["why"], "it is bound to lo");
             card.enslave("fab0", "br0").expect("a port");
             assert_eq!(line_of(bench, ":7001")["risk"], "pinned");
         },

@@ -176,11 +176,7 @@ fn a_midplane_has_a_part_of_127_or_169_254() {
             ),
             (
                 ":7004",
-                [
-                    json!("internal"),
-                    json!("lo"),
-                    json!("its peer is this host"),
-                ],
+                [json!("internal"), json!("lo"), json!("127.0.0.1 is lo's")],
             ),
         ] {
             assert_eq!(stands(bench, port), stand, "{port}");
