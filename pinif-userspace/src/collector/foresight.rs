@@ -191,6 +191,7 @@ mod tests {
         Latent {
             finding: example::finding(1),
             condition: "fab0 down".to_owned(),
+            is_closed: false,
             now: Vec::new(),
             source: None,
             network: None,

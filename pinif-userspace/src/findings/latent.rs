@@ -22,6 +22,8 @@ pub struct Latent {
     pub finding: Finding,
     /// What would have to happen: `fab0 down`.
     pub condition: String,
+    /// Whether its socket is closed: another like it is meant, which its program may make.
+    pub is_closed: bool,
     /// The interface that such packets leave by now, if there is one; several, where each flow takes one of a route's next hops.
     pub now: Vec<Arc<str>>,
     /// The source address that they would have, where that is what is wrong.
@@ -161,6 +163,7 @@ mod tests {
                 ..Finding::new(id, kind, Arc::new(place), SystemTime::UNIX_EPOCH)
             },
             condition: condition.to_owned(),
+            is_closed: false,
             now: Vec::new(),
             source: None,
             network: None,

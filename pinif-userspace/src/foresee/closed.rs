@@ -19,7 +19,7 @@ use super::seen::{MOST, any, family};
 use crate::{
     findings::{enrich, flow::protocol_text, process::Process},
     host::{links::Links, sockets::DiagSocket},
-    survey::Owned,
+    survey::{CLOSED, Owned},
 };
 
 /// The protocols whose sockets are looked at.
@@ -126,7 +126,7 @@ impl Closed {
                 local: unknown,
                 remote: unknown,
                 device: self.device,
-                state: 0,
+                state: CLOSED,
                 mark: 0,
                 cgroup: None,
                 named: None,

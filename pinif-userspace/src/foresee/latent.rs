@@ -98,6 +98,7 @@ impl Facts<'_> {
         Latent {
             finding,
             condition: self.event.to_string(),
+            is_closed: owned.is_closed(),
             now: now
                 .map(|interface| self.shared.names.one(interface))
                 .collect(),

@@ -19,7 +19,7 @@ use crate::{
         samples::Samples,
     },
     host::{links::Links, sockets::DiagSocket},
-    survey::Owned,
+    survey::{CLOSED, Owned},
 };
 
 /// No more of them than these are looked at, those of the latest findings.
@@ -129,7 +129,7 @@ impl Seen<'_> {
                 local: SocketAddr::new(self.bound_address.unwrap_or(any(remote.ip())), 0),
                 remote,
                 device: self.device,
-                state: 0,
+                state: CLOSED,
                 mark: 0,
                 cgroup: None,
                 named: None,

@@ -13,6 +13,6 @@ mod stuck;
 pub use leaves::{Leaves, NOWHERE_4, NOWHERE_6};
 pub use line::{Line, Socket};
 pub use list::{Found, STATES, Survey, SurveyedSocket, survey, unlisted};
-pub use owned::{Owned, owned, with_owners};
+pub use owned::{CLOSED, Owned, owned, with_owners};
 pub use query::{Query, risks};
 pub use risk::Risk;

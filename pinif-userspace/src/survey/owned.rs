@@ -21,6 +21,9 @@ use crate::{
 /// `TCP_TIME_WAIT`: no process has it any more.
 pub(super) const TIME_WAIT: u8 = 6;
 
+/// The state of a socket that is closed: none of the kernel's.
+pub const CLOSED: u8 = 0;
+
 /// A TCP, UDP or raw socket, with the processes that have it.
 #[derive(Clone, Debug)]
 pub struct Owned {
@@ -39,6 +42,11 @@ impl Owned {
         let socket = &self.socket;
         let is_known = self.processes.is_empty() && geteuid().is_root();
         socket.device.is_none() && socket.looks_at_options() && socket.named.is_none() && !is_known
+    }
+
+    /// Whether it is closed, and as an audit has seen it: the kernel's states begin at 1 (`TCP_ESTABLISHED`).
+    pub fn is_closed(&self) -> bool {
+        self.socket.state == CLOSED
     }
 
     /// The process that most likely sends by it: not the first one, which makes sockets for others and keeps its copy.

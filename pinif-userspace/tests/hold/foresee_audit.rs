@@ -285,6 +285,11 @@ fn what_an_audit_beside_it_has_seen_is_foreseen() {
             ],
         );
         assert_eq!(finding["process"]["pid"], contained.pid, "{finding}");
+        let why = finding["explanation"].as_str().expect("a text");
+        assert!(
+            why.contains("socket is closed; one like it would send UDP to 10.0.0.0/8 via fab0. With fab0 down, it would leave via eth1"),
+            "{why}"
+        );
         assert_ne!(finding["process"]["pid"], outside.pid, "{finding}");
         assert_eq!(summary["asked"], serde_json::json!([socket]), "{summary}");
         auditor.stop_unsettled();

@@ -176,6 +176,7 @@ mod tests {
                 )
             },
             condition: "fab0 down".to_owned(),
+            is_closed: false,
             now: vec!["fab0".into()],
             source: Some([10, 0, 0, 1].into()),
             network: None,

@@ -17,15 +17,19 @@ pub fn explanation(latent: &Latent) -> String {
     };
     let what = format!("{} to {}", finding.protocol_name(), latent.destination());
     let now = match &latent.now[..] {
-        [] => format!("no {what} now"),
-        [interface] => format!("{what} via {interface} now"),
+        [] => format!("no {what}"),
+        [interface] => format!("{what} via {interface}"),
         // Which one, only the flow shows.
-        several => format!("{what} via any of {} now", listed(several, "and")),
+        several => format!("{what} via any of {}", listed(several, "and")),
+    };
+    let sends = match latent.is_closed {
+        true => format!("{who} is closed; one like it would send {now}"),
+        false => format!("{who} sends {now} now"),
     };
     let egress = finding.egress_interface();
     let why = (kinds::of(finding.kind).foreseen)(latent);
     let mut text = format!(
-        "{who} sends {now}. With {}, it would leave via {egress}{why}.",
+        "{sends}. With {}, it would leave via {egress}{why}.",
         latent.condition
     );
     if let Some(also) = also(finding) {

@@ -89,6 +89,7 @@ fn feed(sink: &mut dyn Surface, text: &str) -> io::Result<()> {
     sink.foreseen(&Latent {
         finding: finding.clone(),
         condition: text.to_owned(),
+        is_closed: false,
         now: vec![text.into()],
         source: None,
         network: None,

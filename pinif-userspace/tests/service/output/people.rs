@@ -127,6 +127,7 @@ fn latent() -> Latent {
     Latent {
         finding: story::address_escape(),
         condition: "fab0 down".to_owned(),
+        is_closed: false,
         now: vec!["fab0".into()],
         source: None,
         network: None,
