@@ -10,9 +10,10 @@ use pinif_ebpf::{
     enforce::Action,
     intent,
     key::{IfIndex, SocketCookie},
+    policy::ZoneSet,
     sample::Destination,
     sighting::{self, Count},
-    verdict::KindSet,
+    verdict::{Kind, KindSet},
 };
 
 use super::{
@@ -170,7 +171,11 @@ fn place(sighted: &Sighted, scene: &Scene<'_>, shared: &mut Shared) -> Place {
     let egress = Some(sighted.egress).filter(|egress| egress.is_some());
     let (bound_device, interface) = (sighted.bound.map(&mut name), egress.map(&mut name));
     let source_owner = owner.map(&mut name);
-    let contained = owner.and_then(|owner| contained_zone(owner, scene));
+    let (inside, contained) = match sighted.kind {
+        Kind::ReplyEscape => parted_zone(sighted, scene),
+        _ => owner.and_then(|owner| Some((owner, contained_zone(owner, scene)?))),
+    }
+    .unzip();
     Place {
         boot: boot.clone(),
         netns: names.one(scene.netns),
@@ -178,6 +183,7 @@ fn place(sighted: &Sighted, scene: &Scene<'_>, shared: &mut Shared) -> Place {
         interface,
         bound_device,
         source_owner,
+        contained_interface: inside.map(|inside| names.one((scene.name)(inside))),
         contained_zone: contained.map(|zone| names.one(zone)),
         rule: sighted
             .rule
@@ -218,17 +224,39 @@ fn source_owner(sighted: &Sighted, scene: &Scene<'_>) -> Option<IfIndex> {
     })
 }
 
+/// The first contained zone that one of the interfaces where an answer was asked and where it left is in, and the other is not; and that
+/// interface.
+fn parted_zone<'a>(sighted: &Sighted, scene: &Scene<'a>) -> Option<(IfIndex, &'a str)> {
+    let (asked, left) = (sighted.arrived?, sighted.egress);
+    let (came, went) = (zones(asked, scene), zones(left, scene));
+    contained_zones(scene).find_map(|(number, zone)| {
+        match (came.contains(number), went.contains(number)) {
+            (true, false) => Some((asked, zone)),
+            (false, true) => Some((left, zone)),
+            (true, true) | (false, false) => None,
+        }
+    })
+}
+
 fn contained_zone<'a>(interface: IfIndex, scene: &Scene<'a>) -> Option<&'a str> {
+    let zones = zones(interface, scene);
+    let mut contained = contained_zones(scene);
+    let (_, zone) = contained.find(|&(number, _)| zones.contains(number))?;
+    Some(zone)
+}
+
+/// The contained zones, each with its number and its name.
+fn contained_zones<'a>(scene: &Scene<'a>) -> impl Iterator<Item = (usize, &'a str)> {
+    let all = scene.policy.zones.iter().enumerate();
+    let contained = all.filter(|(_, zone)| zone.contained);
+    contained.map(|(number, zone)| (number, zone.name.as_str()))
+}
+
+/// The zones that an interface is in.
+fn zones(interface: IfIndex, scene: &Scene<'_>) -> ZoneSet {
     let membership = membership(&scene.network.links, scene.policy);
     let zones = membership.get(&interface).copied();
-    let zones = zones.unwrap_or_else(|| scene.policy.zones_of(&(scene.name)(interface)));
-    scene
-        .policy
-        .zones
-        .iter()
-        .enumerate()
-        .find(|&(number, zone)| zone.contained && zones.contains(number))
-        .map(|(_, zone)| zone.name.as_str())
+    zones.unwrap_or_else(|| scene.policy.zones_of(&(scene.name)(interface)))
 }
 
 /// The process that the hooks take to have the socket: as it is now, or, if it is gone, as they knew it.

@@ -229,6 +229,10 @@ impl Finding {
             kind: self.kind,
             severity: self.severity,
             rule: rule.and_then(|rule| rule.name.clone()),
+            interface: match &self.place.interface {
+                Some(interface) => Arc::clone(interface),
+                None => ANY_INTERFACE.into(),
+            },
             bound_device: self.place.bound_device.clone(),
             owner: self.place.source_owner.clone(),
             flow: self.flow,
@@ -260,8 +264,10 @@ pub struct Place {
     pub bound_device: Option<Arc<str>>,
     /// The one interface that has the source address; of what arrived, the destination address.
     pub source_owner: Option<Arc<str>>,
-    /// The contained zone that this concerns: that of `source_owner`.
+    /// The contained zone that this concerns.
     pub contained_zone: Option<Arc<str>>,
+    /// The interface in that zone: `source_owner`; of an answer, the one of the two interfaces that is in it.
+    pub contained_interface: Option<Arc<str>>,
     /// The rule that decided.
     pub rule: Option<Rule>,
 }

@@ -26,6 +26,8 @@ pub struct Related {
     pub severity: Severity,
     /// The rule that they break.
     pub rule: Option<Arc<str>>,
+    /// The interface where they left or arrived.
+    pub interface: Arc<str>,
     /// The interface that their socket is bound to.
     pub bound_device: Option<Arc<str>>,
     /// The interface that alone has their local address.

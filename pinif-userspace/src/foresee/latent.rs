@@ -125,6 +125,7 @@ impl Facts<'_> {
                 .is_some()
                 .then(|| names.one(name(self.network, owner))),
             contained_zone: None,
+            contained_interface: None,
             rule: self.rule(worse),
         };
         self.shared.places.one(place)

@@ -12,7 +12,7 @@ use crate::findings::{
     finding::{ANY_INTERFACE, Finding},
     kinds,
     latent::Latent,
-    line::FindingLine,
+    line::{FindingLine, RelatedLine},
     ready::Ready,
     samples::Samples,
     subject::Subject,
@@ -176,9 +176,7 @@ pub fn related(finding: &Finding) -> String {
 /// The other packets of a finding's connections, in words; nothing, if there are none. Not safe to show yet.
 pub fn with_it(finding: &FindingLine) -> Option<String> {
     let related = finding.related.iter();
-    let related: Vec<String> = related
-        .map(|one| one.phrase(&finding.egress_interface))
-        .collect();
+    let related: Vec<String> = related.map(RelatedLine::phrase).collect();
     (!related.is_empty()).then(|| format!("of the same connections, {}", related.join("; ")))
 }
 

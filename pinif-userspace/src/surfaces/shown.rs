@@ -61,10 +61,12 @@ pub struct Row {
 }
 
 /// What is kept of packets that are named in a finding.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RelatedRow {
     /// Their kind.
     pub kind: Kind,
+    /// Where they left or arrived, as it is.
+    pub interface: Arc<str>,
     /// How grave that is.
     pub severity: Severity,
     /// The last count of packets.
@@ -207,14 +209,18 @@ impl Row {
 
     /// How grave those of its packets are that are in a cell; nothing where none may be.
     fn severity_in(&self, cell: &Cell, kind: Kind) -> Option<Severity> {
-        let is_there = self.dropped == cell.dropped
-            && self.egress_interface == cell.egress_interface
-            && self.netns == cell.netns;
-        if self.kind == kind {
-            return (is_there && self.bound_device == cell.bound_device).then_some(self.severity);
+        let is_there = self.dropped == cell.dropped && self.netns == cell.netns;
+        if !is_there {
+            return None;
         }
-        let mut related = self.related.iter().filter(|_| is_there);
-        related.find(|one| one.kind == kind).map(|one| one.severity)
+        if self.kind == kind {
+            let is_of_it = self.egress_interface == cell.egress_interface
+                && self.bound_device == cell.bound_device;
+            return is_of_it.then_some(self.severity);
+        }
+        let is_of_it =
+            |one: &&RelatedRow| one.kind == kind && *one.interface == *cell.egress_interface;
+        self.related.iter().find(is_of_it).map(|one| one.severity)
     }
 
     fn of(finding: &Finding, now: Duration) -> Self {
@@ -242,6 +248,7 @@ impl From<&Related> for RelatedRow {
     fn from(related: &Related) -> Self {
         Self {
             kind: related.kind,
+            interface: Arc::clone(&related.interface),
             severity: related.severity,
             packets: related.packets,
             bytes: related.bytes,

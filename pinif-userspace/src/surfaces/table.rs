@@ -29,8 +29,8 @@ pub struct Item<'a> {
     dropped: bool,
     fate: &'static str,
     sender: Cow<'a, str>,
-    /// The kinds, packets and bytes of what is named in it.
-    related: Vec<(Kind, u64, u64)>,
+    /// The kinds, interfaces, packets and bytes of what is named in it.
+    related: Vec<(Kind, Cow<'a, str>, [u64; 2])>,
     /// What it is called, and whether somebody is to look at it, where the table has that.
     id: Option<(&'a str, AlertState)>,
 }
@@ -50,7 +50,7 @@ impl<'a> From<&'a Row> for Item<'a> {
             related: row
                 .related
                 .iter()
-                .map(|one| (one.kind, one.packets, one.bytes))
+                .map(|one| (one.kind, visible(&one.interface), [one.packets, one.bytes]))
                 .collect(),
             id: None,
         }
@@ -76,7 +76,10 @@ impl<'a> From<&'a FindingLine> for Item<'a> {
             related: finding
                 .related
                 .iter()
-                .map(|one| (one.kind, one.packets, one.bytes))
+                .map(|one| {
+                    let interface = visible(&one.egress_interface);
+                    (one.kind, interface, [one.packets, one.bytes])
+                })
                 .collect(),
             id: Some((&finding.id, finding.state)),
         }
@@ -130,11 +133,15 @@ where
             .flatten(),
     );
     headings.push(Text::left("sender"));
-    let cells = |item: &Item<'_>, first: [Text; 2], [packets, bytes]: [u64; 2], last: Last<'_>| {
+    let cells = |item: &Item<'_>,
+                 first: [Text; 2],
+                 interface: &str,
+                 [packets, bytes]: [u64; 2],
+                 last: Last<'_>| {
         let mut texts = Vec::from(first);
         texts.extend(several.then(|| Text::left(&*item.netns)));
         texts.extend([
-            Text::left(&*item.interface),
+            Text::left(interface),
             Text::right(grouped(packets)),
             Text::right(grouped(bytes)),
         ]);
@@ -151,6 +158,7 @@ where
         let own = cells(
             item,
             [severity, Text::left(item.kind.name())],
+            &item.interface,
             [item.packets, item.bytes],
             Last {
                 fate: item.fate,
@@ -158,13 +166,14 @@ where
                 sender: &item.sender,
             },
         );
-        let related = item.related.iter().map(|&(kind, packets, bytes)| {
+        let related = item.related.iter().map(|(kind, interface, counts)| {
             cells(
                 item,
                 [Text::left("with it"), Text::left(kind.name())],
-                [packets, bytes],
+                interface,
+                *counts,
                 Last {
-                    fate: kinds::of(kind).fate,
+                    fate: kinds::of(*kind).fate,
                     id: None,
                     sender: "of the same connections",
                 },

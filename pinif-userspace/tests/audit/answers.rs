@@ -19,7 +19,8 @@ together! {
     lower_devices:
         what_came_by_a_bridge_is_answered_by_its_port;
     under_a_policy:
-        an_answer_out_of_a_contained_zone_is_a_leak;
+        an_answer_out_of_a_contained_zone_is_a_leak,
+        an_answer_to_what_must_not_arrive_is_named_in_that;
     enforced:
         an_answer_out_of_a_contained_zone_is_dropped,
         an_answer_that_is_a_note_leaves;
@@ -287,10 +288,35 @@ fn an_answer_out_of_a_contained_zone_is_a_leak() {
         server.go();
         let sent = server.finish();
         let escape = leak("reply-escape").egress("eth1").packets(1000);
+        let report = auditor.stop();
+        let why = "Zone backplane is contained, and holds fab0, but not eth1.";
+        let mut findings = report.findings.iter();
+        assert!(
+            findings.all(|finding| finding.explanation.ends_with(why)),
+            "{report}"
+        );
+        report.expect().finding(escape.by(&sent)).nothing_else();
+    });
+}
+
+/// The rule keeps what goes to the peer to the front port, where the answer leaves: the request alone is what is wrong.
+fn an_answer_to_what_must_not_arrive_is_named_in_that() {
+    scenario("reply ingress", &[], |bench| {
+        route_outside(bench, "10.0.0.2/32", "192.0.2.2");
+        let policy = format!(
+            "{CONTAINED}[zone.front]\ninterfaces = [\"eth*\"]\n[[rule]]\nname = \"front\"\ndestination = \"10.0.0.2\"\nonly_via = \"front\"\n"
+        );
+        let auditor = bench.audit_with(&policy, REPLIES);
+        let mut server = server(bench, &format!("--bind 0.0.0.0:5000 --to {PEER}"));
+        ask(bench, &bench.chassis.peer, "--to 10.0.0.1:5000");
+        server.go();
+        let sent = server.finish();
+        let answer = leak("reply-escape").egress("eth1");
+        let asked = leak("ingress-escape").rule("front").egress("fab0");
         auditor
             .stop()
             .expect()
-            .finding(escape.by(&sent))
+            .arrived(asked.by(&sent).packets(1).with(answer))
             .nothing_else();
     });
 }

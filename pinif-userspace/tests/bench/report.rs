@@ -160,22 +160,26 @@ impl Report {
             finding.kind != Kind::Unaudited && finding.packets > 0 && finding.latent != Some(true)
         });
         let found = sum(seen.flat_map(|finding| {
-            let place = |bound: &Option<String>, kind| {
+            let place = |bound: &Option<String>, interface: &String, kind| {
                 (
                     bound.clone(),
-                    finding.egress_interface.clone(),
+                    interface.clone(),
                     verdict(CellVerdict::Found(kind), finding.dropped),
                 )
             };
             let has_cell = finding.direction == PacketDirection::Out || finding.dropped;
             let own = has_cell.then(|| {
-                let place = place(&finding.bound_device, finding.kind);
+                let place = place(
+                    &finding.bound_device,
+                    &finding.egress_interface,
+                    finding.kind,
+                );
                 (place, (finding.packets, finding.bytes))
             });
             let related = finding.related.iter();
             let related = related.filter(|one| one.direction == PacketDirection::Out);
             let related = related.map(|one| {
-                let place = place(&one.bound_device, one.kind);
+                let place = place(&one.bound_device, &one.egress_interface, one.kind);
                 (place, (one.packets, one.bytes))
             });
             own.into_iter().chain(related).collect::<Vec<_>>()

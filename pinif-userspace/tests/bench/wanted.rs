@@ -195,6 +195,7 @@ impl Finding {
         line.kind.name() == self.kind
             && line.severity.name() == self.severity
             && line.bound_device == self.bound
+            && line.egress_interface == self.egress
             && same(self.rule, line.rule.as_deref())
             && same(self.protocol, Some(&line.protocol))
             && same(self.source.as_deref(), Some(&line.source))

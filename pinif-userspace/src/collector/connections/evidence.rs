@@ -24,7 +24,8 @@ pub struct Evidence<'a> {
     subject: Subject,
 }
 
-/// Findings in which one may be of another's connections: what left and arrived by one interface, of one program or local address.
+/// Findings in which one may be of another's connections: what left and arrived by one interface, of one program or local address. What
+/// was answered by another interface is where its program was asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Group {
     netns: NetNsCookie,
@@ -68,6 +69,7 @@ impl<'a> Evidence<'a> {
     /// The groups that it is in.
     pub fn groups(&self) -> impl Iterator<Item = Group> {
         let FindingKey { netns, egress, .. } = *self.key;
+        let asked = self.asked().unwrap_or(egress);
         let of = match self.subject {
             Subject::Kernel { address, .. } | Subject::Receiver { address, .. } => {
                 [None, Some(Common::Address(address))]
@@ -85,9 +87,17 @@ impl<'a> Evidence<'a> {
         };
         of.into_iter().flatten().map(move |of| Group {
             netns,
-            interface: egress,
+            interface: match of {
+                Common::Program(_) => asked,
+                Common::Address(_) => egress,
+            },
             of,
         })
+    }
+
+    /// Of an answer that left by another interface than it was asked by, where it was asked.
+    fn asked(&self) -> Option<IfIndex> {
+        (self.kind == Kind::ReplyEscape).then_some(self.state.sighting.arrived)
     }
 
     /// The group in which it may be a part of another.
@@ -258,6 +268,8 @@ impl<'a> Evidence<'a> {
 #[derive(Clone, Copy, Debug)]
 struct Side {
     place: (NetNsCookie, IfIndex),
+    /// Where the same program's packets of the other direction are found; none where that is not known.
+    opposite: Option<IfIndex>,
     subject: Subject,
     arrived: bool,
 }
@@ -266,16 +278,20 @@ impl Side {
     fn of(evidence: &Evidence<'_>) -> Self {
         Self {
             place: (evidence.key.netns, evidence.key.egress),
+            opposite: Some(evidence.asked().unwrap_or(evidence.key.egress)),
             subject: evidence.subject,
             arrived: evidence.arrived(),
         }
     }
 
     fn read(key: &FindingKey) -> Option<Self> {
+        let kind = Kind::from_number(key.kind)?;
         Some(Self {
             place: (key.netns, key.egress),
+            // Where an answer was asked is in no key.
+            opposite: (kind != Kind::ReplyEscape).then_some(key.egress),
             subject: key.subject.decode()?,
-            arrived: arrived(Kind::from_number(key.kind)?),
+            arrived: arrived(kind),
         })
     }
 
@@ -290,7 +306,15 @@ impl Side {
             | (Subject::Receiver { .. }, Subject::Kernel { .. }) => true,
             _ => false,
         };
-        may && self.place == whole.place
+        may && match (self.subject, whole.subject) {
+            (Subject::Program(_), Subject::Program(_)) => self.is_opposite(whole),
+            _ => self.place == whole.place,
+        }
+    }
+
+    fn is_opposite(&self, whole: &Self) -> bool {
+        let mut known = self.opposite.iter().zip(&whole.opposite);
+        self.place.0 == whole.place.0 && known.all(|(mine, other)| mine == other)
     }
 }
 

@@ -53,13 +53,24 @@ fn explanation(finding: &Finding) -> String {
         None => "came in via another interface".to_owned(),
     };
     let to = destination_address(finding).map_or_else(String::new, |to| format!(" from {to}"));
-    format!(
-        "{}, bound to no device and to no address, answered with {}, which {} {}; but the last packet{to} {asked}.",
+    let egress = finding.egress_interface();
+    let mut text = format!(
+        "{}, bound to no device and to no address, answered with {}, which {} {egress}; but the last packet{to} {asked}.",
         sender(finding),
         traffic(finding),
         left(finding),
-        finding.egress_interface(),
-    )
+    );
+    let place = &finding.place;
+    if let (Some(zone), Some(inside)) = (&place.contained_zone, &place.contained_interface) {
+        let outside = match asked_by(finding) {
+            Some(by) if **inside == *egress => by,
+            _ => egress,
+        };
+        text.push_str(&format!(
+            " Zone {zone} is contained, and holds {inside}, but not {outside}."
+        ));
+    }
+    text
 }
 
 /// A route to the client for whoever runs the host; the program can know where each request came in.

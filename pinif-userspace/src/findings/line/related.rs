@@ -36,7 +36,9 @@ pub struct RelatedLine {
     pub rule: Option<String>,
     /// The interface that their socket is bound to.
     pub bound_device: Option<String>,
-    /// Whether they left or arrived, by the finding's `egress_interface`.
+    /// The interface where they left or arrived: the finding's, but where an answer left by another than it was asked by.
+    pub egress_interface: String,
+    /// Whether they left or arrived.
     pub direction: PacketDirection,
     /// The protocol of the first of them, as in the finding's `protocol`.
     pub protocol: String,
@@ -62,6 +64,7 @@ impl From<&Related> for RelatedLine {
             severity: related.severity,
             rule: related.rule.as_ref().map(text),
             bound_device: related.bound_device.as_ref().map(text),
+            egress_interface: related.interface.to_string(),
             direction: PacketDirection::of(related.kind),
             protocol: flow.map_or_else(String::new, |flow| protocol_text(flow.protocol)),
             source: flow.map_or_else(String::new, |flow| flow.source.to_string()),
@@ -74,13 +77,14 @@ impl From<&Related> for RelatedLine {
 }
 
 impl RelatedLine {
-    /// In some words, at the finding's interface: `4 packets arrived on eth1 (ingress-escape), TCP 10.9.0.9:7000 → 192.0.2.1:40000`. Not
+    /// In some words: `4 packets arrived on eth1 (ingress-escape), TCP 10.9.0.9:7000 → 192.0.2.1:40000`. Not
     /// safe to show yet.
-    pub fn phrase(&self, interface: &str) -> String {
+    pub fn phrase(&self) -> String {
         format!(
-            "{} {} {interface} ({}), {} {} → {}",
+            "{} {} {} ({}), {} {} → {}",
             counted(self.packets, "packet"),
             kinds::of(self.kind).does,
+            self.egress_interface,
             self.kind.name(),
             protocol_name(&self.protocol),
             self.source,

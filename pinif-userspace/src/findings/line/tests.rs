@@ -102,6 +102,7 @@ fn finding(text: &str, kind: Kind, severity: Severity, subject: Option<Subject>)
             severity,
             rule: Some(text()),
             bound_device: Some(text()),
+            egress_interface: text(),
             direction: PacketDirection::In,
             protocol: text(),
             source: text(),

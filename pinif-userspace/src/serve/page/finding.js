@@ -99,5 +99,5 @@ function samples(it) {
 function related(it) {
   return it.related.length > 0 && el("section", { "aria-label": "Of the same connections" }, el("h2", {}, "Of the same connections"),
     el("ul", {}, it.related.map((one) => el("li", {}, severity(one.severity),
-      ` ${one.kind}: ${counted(one.packets, "packet")} ${one.direction === "in" ? "arrived" : "left"}, ${one.protocol} ${one.source} → ${one.destination}`))));
+      ` ${one.kind}: ${counted(one.packets, "packet")} ${one.direction === "in" ? "arrived on" : "left via"} ${one.egress_interface}, ${one.protocol} ${one.source} → ${one.destination}`))));
 }

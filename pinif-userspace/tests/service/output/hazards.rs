@@ -38,6 +38,7 @@ pub fn finding(text: &str) -> Finding {
             bound_device: name(),
             source_owner: name(),
             contained_zone: name(),
+            contained_interface: name(),
             rule: Some(Rule {
                 name: name(),
                 only_via: vec![text.into()],

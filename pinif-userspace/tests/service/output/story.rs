@@ -70,6 +70,7 @@ fn place(bound_device: Option<&str>, source_owner: Option<&str>) -> Arc<Place> {
         bound_device: bound_device.map(Into::into),
         source_owner: source_owner.map(Into::into),
         contained_zone: None,
+        contained_interface: None,
         rule: None,
     })
 }

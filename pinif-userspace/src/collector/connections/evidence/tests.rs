@@ -130,6 +130,23 @@ fn what_answers_a_connection_that_leaks_is_named_in_it() {
     );
 }
 
+/// The request is what is wrong: its answer follows the routes.
+#[test]
+fn an_answer_by_another_interface_is_named_in_what_asked_for_it() {
+    let asked = arrived(Severity::Leak, 1);
+    let answer = |by: u32| {
+        let mut answer = Known::of(Kind::ReplyEscape, Severity::Leak, program(1), 2);
+        answer.0.egress = IfIndex(4);
+        answer.1.sighting.arrived = IfIndex(by);
+        answer.sockets(&[1], false)
+    };
+    assert_eq!(named(&[asked, answer(3)]), [None, Some(0)]);
+    assert_eq!(named(&[asked, answer(5)]), [None, None], "asked elsewhere");
+    assert!(may_be_related(&answer(3).0, &asked.0));
+    let home = |known: &Known| Evidence::of(&known.0, &known.1).and_then(|one| one.home());
+    assert_eq!(home(&asked), home(&answer(3)));
+}
+
 #[test]
 fn what_comes_for_another_socket_is_another_finding() {
     let first = left(Severity::Leak, 1);
