@@ -74,6 +74,9 @@ pub fn run(args: AcceptArgs) -> Result<ExitCode> {
         }
         None => {
             let finding = explain::of_running(&args.id, &args.asked)?;
+            if let Some(named) = explain::named_in(&args.id, &finding) {
+                bail!("{named}; accept that one, and they go with it");
+            }
             let policy = args
                 .policy
                 .map_or_else(|| in_force(&args.asked), |path| Ok(Some(path)));

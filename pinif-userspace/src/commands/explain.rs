@@ -55,7 +55,11 @@ pub fn run(args: ExplainArgs) -> Result<ExitCode> {
     let columns = streams::columns(io::stdout());
     let text = match (&args.what, &args.from) {
         (Some(what), None) if is_id(what) && named(what).is_none() => {
-            whole(&of_running(what, &args.asked)?, columns)
+            let finding = of_running(what, &args.asked)?;
+            match named_in(what, &finding) {
+                Some(named) => format!("{named}:\n\n{}", whole(&finding, columns)),
+                None => whole(&finding, columns),
+            }
         }
         (Some(what), None) => of_kind(what)?,
         (what, Some(from)) => {
@@ -93,7 +97,17 @@ pub fn show_in_short(finding: &FindingLine) -> Result<()> {
     show(&text::of(finding, columns), columns)
 }
 
-/// A finding of the auditor that runs.
+/// That a finding is named in another by now, where this other one was found in its place.
+pub(super) fn named_in(id: &str, found: &FindingLine) -> Option<String> {
+    (found.id != id).then(|| {
+        format!(
+            "{id} is named in {}, since its packets are of the same connections",
+            visible(&found.id)
+        )
+    })
+}
+
+/// A finding of the auditor that runs, or the one that it is named in.
 pub(super) fn of_running(id: &str, asked: &Asked) -> Result<FindingLine> {
     if !is_id(id) {
         bail!(
@@ -102,7 +116,7 @@ pub(super) fn of_running(id: &str, asked: &Asked) -> Result<FindingLine> {
         );
     }
     let finding = asked
-        .ask(async |client| client.finding(id).await)
+        .ask(async |client| client.finding_or_whole(id).await)
         .with_context(|| {
             format!(
                 "{id} is the id of a finding, which its auditor is asked for; where it does not run any more, name what `pinif audit \

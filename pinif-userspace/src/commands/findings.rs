@@ -71,7 +71,7 @@ pub fn run(args: FindingsArgs) -> Result<ExitCode> {
 }
 
 async fn one(client: &mut Client, id: &str, printer: &mut Printer) -> Result<()> {
-    let Some(finding) = client.finding(id).await? else {
+    let Some(finding) = client.finding_or_whole(id).await? else {
         bail!(
             "there is no finding {}; `pinif findings` lists those that there are",
             visible(id)

@@ -188,6 +188,27 @@ impl Client {
         }
     }
 
+    /// The same, or the finding that one with this id is named in by now: it has the packets of the same connections.
+    ///
+    /// # Errors
+    ///
+    /// Why there is no answer.
+    pub async fn finding_or_whole(&mut self, id: &str) -> Result<Option<FindingLine>, ClientError> {
+        if let Some(finding) = self.finding(id).await? {
+            return Ok(Some(finding));
+        }
+        let mut filter = FindingsFilter::default();
+        loop {
+            let page = self.findings(&filter).await?;
+            let names = |finding: &FindingLine| finding.related.iter().any(|one| one.id == id);
+            let whole = page.findings.into_iter().find(names);
+            filter.from = page.next;
+            if whole.is_some() || filter.from.is_none() {
+                return Ok(whole);
+            }
+        }
+    }
+
     /// What happens from now on, on a connection of its own. The first line is how the audit stands.
     ///
     /// # Errors
