@@ -93,8 +93,10 @@ fn sum(sockets: &[SurveyedSocket]) -> String {
 
 /// What to try next, where something is at risk.
 fn line_of_next(sockets: &[SurveyedSocket], enter: &Enter) -> Option<String> {
-    let foresee = enter.line("pinif foresee");
-    let foresee = foresee.unwrap_or_else(|| "pinif foresee".to_owned());
+    let command = |line: &str| {
+        let there = enter.line(line).unwrap_or_else(|| line.to_owned());
+        visible(&there).into_owned()
+    };
     let worst = sockets.iter().map(|socket| socket.risk).min()?;
     match worst {
         Risk::Misrouted => Some(
@@ -103,12 +105,17 @@ fn line_of_next(sockets: &[SurveyedSocket], enter: &Enter) -> Option<String> {
         ),
         Risk::DefaultRoute | Risk::Unpinned => Some(format!(
             "Next: `{}` shows which of these leave elsewhere if an interface goes down; `pinif run` and `pinif pin` bind them.",
-            visible(&foresee)
+            command("pinif foresee")
         )),
         Risk::Crossed => {
             Some("Next: `pinif explain crossed-bind` says what comes of it, and how to fix it.".to_owned())
         }
-        Risk::Stuck | Risk::Pinned | Risk::Internal => None,
+        Risk::Stuck => Some(format!(
+            "Next: `{}` shows the devices' state, and `{}` who answers there.",
+            command("ip link"),
+            command("ip neigh")
+        )),
+        Risk::Pinned | Risk::Internal => None,
     }
 }
 
@@ -147,6 +154,18 @@ mod tests {
             why: why.to_owned(),
             may_name_an_interface: false,
         }
+    }
+
+    #[test]
+    fn where_nothing_is_worse_than_stuck_the_devices_are_next() {
+        let why = "fab0, which it is bound to, has no carrier";
+        let none = Leaves::None {
+            why: why.to_owned(),
+        };
+        let stuck = [socket("0.0.0.0:7001", Risk::Stuck, none, why)];
+        let next = "Next: `ip -n card link` shows the devices' state, and `ip -n card neigh` who answers there.";
+        let there = Enter::Named("card".into());
+        assert_eq!(line_of_next(&stuck, &there).as_deref(), Some(next));
     }
 
     fn via(interface: &str) -> Leaves {
