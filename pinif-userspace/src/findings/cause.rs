@@ -6,6 +6,7 @@ mod nat;
 mod nft;
 mod offers;
 mod others;
+mod reach;
 mod routing;
 mod source;
 mod tunnel;

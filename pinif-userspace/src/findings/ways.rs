@@ -4,6 +4,8 @@ use std::{net::IpAddr, sync::Arc};
 
 use ipnet::IpNet;
 
+use super::explain::Route;
+
 /// What routing offers the first packet of a finding.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Ways {
@@ -60,33 +62,27 @@ pub struct Way {
     /// A socket that is bound to it leaves by it, as the routes are. Before Linux 6.1 the routes of a VRF lead a socket that is bound
     /// to one of its interfaces elsewhere (`l3mdev_update_flow`).
     pub holds: bool,
+    /// It is reached by a route that only what is bound to nothing follows: no command that binds a socket leads there.
+    pub is_for_unbound: bool,
     /// The address that the packet could have there, as in [`Ways::source`].
     pub source: Option<IpAddr>,
     /// The network that the route is for which reaches it; the destination alone, where there is none.
     pub network: IpNet,
-    /// What distinguishes the route which reaches it from the others for that network; none where there is no such route.
-    pub route: Option<RouteKey>,
+    /// The routes that lead elsewhere instead of the one that reaches it, with all that a table distinguishes them by: those that were before
+    /// it when it was appended (`NLM_F_APPEND`).
+    pub instead: Vec<Route>,
     /// The table whose route leads there, without the rules that ask for more of a packet than its destination.
     pub table: Option<u32>,
 }
 
-/// What a table distinguishes the routes for one network by (`fib_find_alias`, `fib6_add_rt2node`): of several that have all this, those that
-/// were appended (`NLM_F_APPEND`), the first is taken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct RouteKey {
-    /// The table's number.
-    pub table: u32,
-    /// The type of service of the packets that it is for; zero where it is for all.
-    pub tos: u8,
-    /// Its metric; zero where it has none.
-    pub metric: u32,
-}
-
 impl Way {
     /// The first of these that reaches the destination: a neighbour's own link before a router, which nothing may want.
-    pub fn first(ways: &[Self], by_router: bool) -> Option<&Self> {
-        let direct = ways.iter().find(|way| way.reach == Reach::Direct);
-        let mut routed = ways.iter().filter(|way| way.reach != Reach::Nowhere);
+    pub fn first<'a>(
+        ways: impl Iterator<Item = &'a Self> + Clone,
+        by_router: bool,
+    ) -> Option<&'a Self> {
+        let direct = ways.clone().find(|way| way.reach == Reach::Direct);
+        let mut routed = ways.filter(|way| way.reach != Reach::Nowhere);
         direct.or_else(|| routed.next().filter(|_| by_router))
     }
 }

@@ -43,6 +43,10 @@ pub struct Choice {
     /// The source address that the packet leaves with: its own, or the one that the kernel gives it (`fib_result_prefsrc`,
     /// `ip6_route_get_saddr`).
     pub source: Option<IpAddr>,
+    /// Where one table was asked by an interface ([`RouteQuery::table`]): the other routes for the same network, type of service and metric that
+    /// are followed instead of this one. Those before it (`fib_table_lookup`); those behind it as well, of IPv4's default routes
+    /// (`fib_select_default`) and of IPv6 (`find_rr_leaf`), where a router does not answer.
+    pub instead: Vec<Route>,
 }
 
 /// Asks one namespace's routing.
@@ -103,6 +107,7 @@ impl RouteOracle {
             route,
             rule,
             place,
+            instead: Vec::new(),
         })
     }
 
@@ -152,23 +157,25 @@ impl RouteOracle {
             rule: Some(chosen.rule.clone()),
             place: Some(chosen.place),
             route,
+            instead: Vec::new(),
         })
     }
 
     /// The route that a table has for a packet.
     fn in_table(&self, query: &RouteQuery, table: u32) -> Result<Choice, RouteError> {
         let destination = query.destination;
-        let found = in_table::find(&self.netns, self.numbering, table, destination, query.tos);
+        let found = in_table::find(&self.netns, self.numbering, table, query);
         let found = found.map_err(|source| RouteError::Refused {
             destination,
             source,
         });
-        let route = found?.ok_or(RouteError::Unreachable(destination))?;
+        let (route, instead) = found?.ok_or(RouteError::Unreachable(destination))?;
         Ok(Choice {
             source: route.preferred_source,
             rule: None,
             place: None,
             route,
+            instead,
         })
     }
 

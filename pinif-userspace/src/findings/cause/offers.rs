@@ -1,15 +1,12 @@
 //! What routing offers a packet beside the way that it took.
 
-use std::{
-    net::{IpAddr, Ipv4Addr},
-    sync::Arc,
-};
+use std::sync::Arc;
 
-use ipnet::IpNet;
-use pinif_ebpf::{key::IfIndex, packet::protocol, sighting::Origin, verdict::Kind};
+use pinif_ebpf::{packet::protocol, sighting::Origin, verdict::Kind};
 
 use super::{
     links::is_neighbour,
+    reach::{may_have, source, ways},
     routing::leads_out,
     source::{is_answer, who_chose, writes_header},
 };
@@ -18,16 +15,10 @@ use crate::{
         decode::Sighted,
         finding::{PacketDirection, Place},
         scene::{LookUp, Scene},
-        ways::{ChosenBy, Reach, RouteKey, Way, Ways},
+        ways::{ChosenBy, Ways},
     },
-    host::{
-        lower_devices::lower_devices,
-        routes::{Route, RouteError, RouteQuery, RouteType},
-    },
+    host::routes::{RouteQuery, RouteType},
 };
-
-/// No more than these are asked about.
-const MANY: usize = 8;
 
 /// Asks for the first packet of a finding, whose kind says where it belongs where that is not its rule's to say.
 pub(in crate::findings) fn offers(
@@ -67,7 +58,7 @@ pub(in crate::findings) fn offers(
         tos: headers.tos,
         ..query.clone()
     };
-    let ways = ways(&home, &query, sighted, scene, look_up);
+    let ways = ways(&home, [&query, &asked], sighted, scene, look_up);
     let there = source(sighted.egress, &query, scene, look_up);
     let is_led_there = there.is_some_and(|there| {
         let choice = look_up(&RouteQuery {
@@ -109,73 +100,6 @@ pub(in crate::findings) fn offers(
     }
 }
 
-/// How each interface where it belongs reaches the destination of a query, as far as that is known.
-pub(super) fn ways(
-    home: &[Arc<str>],
-    query: &RouteQuery,
-    sighted: &Sighted,
-    scene: &Scene<'_>,
-    look_up: &mut LookUp<'_>,
-) -> Vec<Way> {
-    let to = query.destination;
-    let mut ways = Vec::new();
-    for name in home.iter().take(MANY) {
-        let Some(link) = scene.network.links.by_name(name) else {
-            continue;
-        };
-        let by_route = if is_allowed(sighted, scene, name) && link.up {
-            reach(query, link.index, look_up)
-        } else {
-            Some(Routed::Nowhere)
-        };
-        let is_neighbour = || is_neighbour(scene, link.index, to);
-        let alone = IpNet::from(to);
-        // A VRF's routes lead via its members.
-        let is_of_member =
-            |by_route: &Routed| matches!(by_route, Routed::Elsewhere) && link.vrf_table.is_some();
-        let by_route = by_route.filter(|by_route| !is_of_member(by_route));
-        let reach = by_route.map(|by_route| match by_route {
-            Routed::There(reach, network, route) => (reach, true, network, route),
-            Routed::Elsewhere if is_neighbour() => (Reach::Direct, false, alone, None),
-            Routed::OnLink if is_everywhere(to) || is_neighbour() => {
-                (Reach::Direct, true, alone, None)
-            }
-            Routed::OnLink | Routed::Elsewhere | Routed::Nowhere => {
-                (Reach::Nowhere, false, alone, None)
-            }
-        });
-        if let Some((reach, holds, network, route)) = reach {
-            ways.push(Way {
-                interface: Arc::clone(name),
-                reach,
-                holds,
-                network,
-                route,
-                source: source(link.index, query, scene, look_up),
-                table: table(to, link.index, look_up),
-            });
-        }
-    }
-    ways
-}
-
-/// The address that a packet of a query could have by an interface ([`Ways::source`]).
-fn source(
-    interface: IfIndex,
-    query: &RouteQuery,
-    scene: &Scene<'_>,
-    look_up: &mut LookUp<'_>,
-) -> Option<IpAddr> {
-    let choice = look_up(&RouteQuery {
-        output: Some(interface),
-        ..query.clone()
-    });
-    let source = choice.ok().and_then(|choice| choice.source);
-    source
-        .filter(|source| may_have(*source, interface, scene))
-        .or_else(|| address_of(interface, query.destination, scene))
-}
-
 /// The interfaces where it belongs.
 pub(super) fn homes(sighted: &Sighted, place: &Place, own: Option<&Arc<str>>) -> Vec<Arc<str>> {
     if let Some(own) = own {
@@ -196,77 +120,9 @@ pub(super) fn homes(sighted: &Sighted, place: &Place, own: Option<&Arc<str>>) ->
 }
 
 /// Whether the rule that is for the packet lets it leave by an interface.
-fn is_allowed(sighted: &Sighted, scene: &Scene<'_>, name: &str) -> bool {
+pub(super) fn is_allowed(sighted: &Sighted, scene: &Scene<'_>, name: &str) -> bool {
     let rule = sighted.rule.and_then(|rule| scene.policy.rules.get(rule));
     rule.is_none_or(|rule| rule.only_via.is_empty()) || scene.allows(sighted, name)
-}
-
-/// Where routes lead what is bound to an interface.
-enum Routed {
-    /// By that interface, what the route is for, and what distinguishes it from others.
-    There(Reach, IpNet, Option<RouteKey>),
-    /// By no route, so that the destination is taken for one on the link (`ip_route_output_key_hash_rcu`). A route by a next-hop object
-    /// of another interface hides those for larger networks that begin with the same address (`fib_table_lookup`).
-    OnLink,
-    /// By another: its VRF's routes do not ask what is bound ([`Way::holds`]).
-    Elsewhere,
-    /// Nowhere, or to the host itself.
-    Nowhere,
-}
-
-/// Where routes lead what is bound to an interface; nothing where there is no answer.
-fn reach(query: &RouteQuery, interface: IfIndex, look_up: &mut LookUp<'_>) -> Option<Routed> {
-    let query = RouteQuery {
-        output: Some(interface),
-        ..query.clone()
-    };
-    match look_up(&query) {
-        Ok(choice) if choice.route.kind == RouteType::Local => Some(Routed::Nowhere),
-        Ok(choice) => Some(match choice.route.way_by(interface) {
-            None => Routed::Elsewhere,
-            Some(way) => {
-                let reach = way.gateway.map_or(Reach::Direct, |gateway| Reach::Via {
-                    gateway,
-                    is_onlink: way.is_onlink,
-                });
-                Routed::There(reach, choice.route.prefix, key(&choice.route))
-            }
-        }),
-        Err(RouteError::OnLink(_)) => Some(Routed::OnLink),
-        Err(RouteError::Unreachable(_) | RouteError::Prohibited(_)) => Some(Routed::Nowhere),
-        Err(_) => None,
-    }
-}
-
-/// What distinguishes a route from others, unless it is one of several next hops, of which another may be the one that was taken.
-fn key(route: &Route) -> Option<RouteKey> {
-    (route.hops.len() <= 1).then_some(RouteKey {
-        table: route.table,
-        tos: route.tos,
-        metric: route.metric,
-    })
-}
-
-/// The table that leads to a destination by an interface without the rules that ask for more of a packet.
-fn table(to: IpAddr, interface: IfIndex, look_up: &mut LookUp<'_>) -> Option<u32> {
-    let query = RouteQuery::to(to);
-    let plain = look_up(&query).ok()?;
-    if leads_out(&plain, interface) {
-        return Some(plain.route.table);
-    }
-    // A rule by the destination, or for all, takes this one as well: what would lead there is the first table that has such a route.
-    plain.rule.filter(|rule| !rule.is_everywhere())?;
-    let there = look_up(&RouteQuery {
-        output: Some(interface),
-        ..query.clone()
-    });
-    let table = there.ok()?.route.table;
-    // It may have a longer prefix by another interface.
-    let whole = look_up(&RouteQuery {
-        table: Some(table),
-        ..query
-    });
-    leads_out(&whole.ok()?, interface).then_some(table)
 }
 
 /// Whether the program may have named its packet's source: TCP looks at none that it names.
@@ -277,30 +133,4 @@ fn may_name_source(sighted: &Sighted, scene: &Scene<'_>) -> bool {
     let may_name = sighted.origin == Origin::Process && headers.protocol != protocol::TCP;
     let options = may_name.then(|| (scene.options)()).flatten();
     options.is_some_and(|options| options.may_name_source(headers.destination.is_ipv6()))
-}
-
-/// Whether an address is of each link: a group, or the limited broadcast address (RFC 919, `ip_route_output_key_hash_rcu`).
-fn is_everywhere(to: IpAddr) -> bool {
-    to.is_multicast() || to == IpAddr::V4(Ipv4Addr::BROADCAST)
-}
-
-/// Whether a packet that leaves by an interface may have an address: no other interface has it alone.
-fn may_have(address: IpAddr, interface: IfIndex, scene: &Scene<'_>) -> bool {
-    let owner = scene.network.sole_owner(address);
-    owner.is_none_or(|owner| {
-        owner == interface || lower_devices(&scene.network.links).contains(&(owner, interface))
-    })
-}
-
-/// An address of an interface that packets to such a destination may have, where no route says which.
-fn address_of(interface: IfIndex, to: IpAddr, scene: &Scene<'_>) -> Option<IpAddr> {
-    let is_link_local = |address: IpAddr| match address {
-        IpAddr::V4(address) => address.is_link_local(),
-        IpAddr::V6(address) => address.is_unicast_link_local(),
-    };
-    let mut own = scene.network.addresses.of(interface);
-    let fits = |address: IpAddr| {
-        address.is_ipv4() == to.is_ipv4() && is_link_local(address) == is_link_local(to)
-    };
-    own.find(|own| fits(own.address)).map(|own| own.address)
 }

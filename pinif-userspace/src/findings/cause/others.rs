@@ -6,7 +6,8 @@ use std::{net::IpAddr, sync::Arc};
 use pinif_ebpf::sample::Destination;
 
 use super::{
-    offers::{homes, ways},
+    offers::homes,
+    reach::ways,
     routing::{DSCP, bound_source, described, leads_out},
 };
 use crate::{
@@ -70,11 +71,16 @@ pub(in crate::findings) fn others(
         if let Some(route) = other {
             add(&mut causes, address, route);
         }
-        let ways = ways(&home, &plain, sighted, scene, look_up);
+        let asked = RouteQuery {
+            mark: sighted.mark,
+            tos: headers.tos & DSCP,
+            ..plain.clone()
+        };
+        let ways = ways(&home, [&plain, &asked], sighted, scene, look_up);
         all.others.push(OtherDestination {
             address,
             is_as_first,
-            way: Way::first(&ways, true).cloned(),
+            way: Way::first(ways.iter(), true).cloned(),
         });
     }
     (all.others.len() > asked).then_some((causes, all))

@@ -112,6 +112,16 @@ impl Route {
         (self.table_number, &self.rule) == (other.table_number, &other.rule)
     }
 
+    /// Whether both are one entry of a table, whichever rule led there, and whichever of its next hops was taken.
+    pub fn is_same_entry(&self, other: &Self) -> bool {
+        let key = |route: &Self| (route.table_number, route.prefix, route.tos, route.metric);
+        let hop = |route: &Self| match (route.next_hop, route.hops.len()) {
+            (None, 0 | 1) => (route.device.clone(), route.via),
+            _ => (None, None),
+        };
+        (key(self), self.next_hop, hop(self)) == (key(other), other.next_hop, hop(other))
+    }
+
     /// The next hop by an interface, where it has several.
     pub fn hop_by(&self, device: &str) -> Option<&NextHop> {
         let is_it = |hop: &&NextHop| hop.device.as_deref() == Some(device);
@@ -301,6 +311,7 @@ mod tests {
             rule: Some(rule),
             place: Some(100),
             source: None,
+            instead: Vec::new(),
         };
         assert_eq!(
             Route::chosen(&choice, &links()).to_string(),

@@ -18,7 +18,10 @@ use crate::{
         latent::Latent,
         scene::{LookUp, Scene},
     },
-    host::{links::Links, routes::table_name},
+    host::{
+        links::Links,
+        routes::{Choice, RouteQuery, table_name},
+    },
 };
 
 pub(super) static ROW: Row = Row {
@@ -39,6 +42,7 @@ pub(super) static ROW: Row = Row {
 fn causes(sighted: &Sighted, scene: &Scene<'_>, look_up: &mut LookUp<'_>) -> Vec<Cause> {
     subflow(sighted, scene)
         .or_else(|| vrf_miss(sighted, scene, look_up))
+        .or_else(|| next_hop_group(sighted, scene, look_up))
         .or_else(|| override_of(sighted, scene))
         .into_iter()
         .collect()
@@ -57,6 +61,29 @@ fn vrf_miss(sighted: &Sighted, scene: &Scene<'_>, look_up: &mut LookUp<'_>) -> O
         table: table_name(table, &Links::default()),
         route: described(&choice, sighted.egress, scene),
     }))
+}
+
+/// A route of IPv6 by a group of next-hop objects, of which the kernel takes any for each flow, whatever its socket is bound to
+/// (`fib6_select_path`).
+fn next_hop_group(sighted: &Sighted, scene: &Scene<'_>, look_up: &mut LookUp<'_>) -> Option<Cause> {
+    let is_group = |choice: &Choice| {
+        let route = &choice.route;
+        let is_of_any = route.prefix.addr().is_ipv6() && route.next_hop.is_some();
+        is_of_any && route.hops.len() > 1 && leads_out(choice, sighted.egress)
+    };
+    let questions = questions(sighted, scene).into_iter();
+    let bound = questions.map(|query| RouteQuery {
+        output: query.output.or(sighted.bound),
+        ..query
+    });
+    let choice = bound
+        .filter(|query| query.output.is_some())
+        .filter_map(|query| look_up(&query).ok())
+        .find(is_group)?;
+    Some(Cause {
+        certain: choice.route.output == Some(sighted.egress),
+        kind: CauseKind::Route(described(&choice, sighted.egress, scene)),
+    })
 }
 
 /// How a socket's packet can leave by another device than the one that it is bound to; nothing where its headers are not known.
@@ -101,8 +128,14 @@ fn explanation(finding: &Finding) -> String {
 }
 
 fn remedies(finding: &Finding) -> Vec<Remedy> {
-    choice::by_causes(finding, &ROW)
-        .unwrap_or_else(|| vec![Remedy::FindOverride(choice::home(finding, &ROW))])
+    if let Some(remedies) = choice::by_causes(finding, &ROW) {
+        return remedies;
+    }
+    let routes = choice::routed_home(finding, &ROW);
+    if routes.is_empty() {
+        return vec![Remedy::FindOverride(choice::home(finding, &ROW))];
+    }
+    routes
 }
 
 fn foreseen(latent: &Latent) -> String {

@@ -8,10 +8,13 @@ use netlink_packet_route::{
     route::{RouteAttribute, RouteFlags, RouteMessage},
 };
 
-use super::{Route, dump::dump};
+use pinif_ebpf::key::IfIndex;
+
+use super::{Route, RouteQuery, dump::dump};
 use crate::host::{netns::NetNs, numbering::Numbering};
 
-/// The route of a table that a packet of a type of service follows to a destination; none where the table has none.
+/// The route of a table that a packet of a type of service follows to a destination, by the interface that the query names, and those that are
+/// followed instead of it ([`Choice::instead`](super::Choice::instead)); none where the table has none.
 ///
 /// # Errors
 /// Where the kernel refuses netlink, or has too many routes, or they change while they are read.
@@ -19,16 +22,19 @@ pub(super) fn find(
     netns: &NetNs,
     numbering: Numbering,
     table: u32,
-    to: IpAddr,
-    tos: u8,
-) -> io::Result<Option<Route>> {
-    let mut best = None;
-    read(netns, table, to.is_ipv6(), |message| {
-        if is_followed(message, tos) {
-            better(&mut best, Route::read(message, numbering), table, to);
+    query: &RouteQuery,
+) -> io::Result<Option<(Route, Vec<Route>)>> {
+    let mut all = Vec::new();
+    read(netns, table, query.destination.is_ipv6(), |message| {
+        if is_followed(message, query.tos) {
+            all.extend(entry(
+                Route::read(message, numbering),
+                table,
+                query.destination,
+            ));
         }
     })?;
-    Ok(best)
+    Ok(best(all, query.output))
 }
 
 /// The type of service that a route is for, zero where it is for all; none where no route of its table is for one. Of one that packets of
@@ -94,27 +100,42 @@ fn is_followed(message: &RouteMessage, asked: u8) -> bool {
     is_for_it && !flags.intersects(RouteFlags::Cloned | RouteFlags::Dead)
 }
 
-/// Takes a route of the table for the destination where it is the better one: the longer prefix, then the one for its type of service, then
-/// the smaller metric, then the one that the kernel lists first.
-fn better(best: &mut Option<Route>, mut route: Route, table: u32, to: IpAddr) {
+/// A route, if it is one of the table for the destination as such: not for some sources alone.
+fn entry(mut route: Route, table: u32, to: IpAddr) -> Option<Route> {
     route.take_kind_of_entry();
-    // One for some sources alone is not for the destination as such.
-    if route.table != table || !route.prefix.contains(&to) || route.from.is_some() {
-        return;
-    }
+    let is_it = route.table == table && route.prefix.contains(&to) && route.from.is_none();
+    is_it.then_some(route)
+}
+
+/// The best of these, in the table's order, and those that are followed instead of it: the longest prefix, then the one for a type of service,
+/// then the least metric, then the one that the kernel lists first.
+fn best(mut all: Vec<Route>, output: Option<IfIndex>) -> Option<(Route, Vec<Route>)> {
     let rank = |route: &Route| {
         let is_of_service = route.tos != 0;
         let length = route.prefix.prefix_len();
         (length, is_of_service, Reverse(route.metric))
     };
-    if best.as_ref().is_none_or(|best| rank(&route) > rank(best)) {
-        *best = Some(route);
+    let leads = |route: &Route| output.is_none_or(|output| route.way_by(output).is_some());
+    let mut place: Option<usize> = None;
+    for (number, route) in all.iter().enumerate().filter(|(_, route)| leads(route)) {
+        if place.is_none_or(|place| rank(route) > rank(&all[place])) {
+            place = Some(number);
+        }
     }
+    let place = place?;
+    let route = all.remove(place);
+    let is_default = route.prefix.prefix_len() == 0;
+    let may_follow = is_default || route.prefix.addr().is_ipv6();
+    let key = |route: &Route| (route.prefix, route.tos, route.metric);
+    let instead = all.into_iter().enumerate().filter(|(number, other)| {
+        output.is_some() && key(other) == key(&route) && (may_follow || *number < place)
+    });
+    let instead = instead.map(|(_, other)| other).collect();
+    Some((route, instead))
 }
 
 #[cfg(test)]
 mod tests {
-    use pinif_ebpf::key::IfIndex;
     use proptest::prelude::*;
 
     use super::*;
@@ -130,12 +151,10 @@ mod tests {
         }
     }
 
-    fn chosen(routes: &[Route]) -> Option<Route> {
-        let mut best = None;
-        for route in routes {
-            better(&mut best, route.clone(), 7, [10, 0, 0, 2].into());
-        }
-        best
+    fn chosen(routes: &[Route], output: Option<IfIndex>) -> Option<(Route, Vec<Route>)> {
+        let routes = routes.iter().cloned();
+        let entries = routes.filter_map(|route| entry(route, 7, [10, 0, 0, 2].into()));
+        best(entries.collect(), output)
     }
 
     #[test]
@@ -152,8 +171,29 @@ mod tests {
             route(32, 0, 8, 6),
             elsewhere,
         ];
-        assert_eq!(chosen(&routes), Some(routes[2].clone()));
-        assert_eq!(chosen(&routes[4..]), None);
+        assert_eq!(chosen(&routes, None), Some((routes[2].clone(), vec![])));
+        assert_eq!(chosen(&routes[4..], None), None);
+    }
+
+    #[test]
+    fn by_an_interface_those_are_named_that_are_followed_instead() {
+        let all = [
+            route(30, 1, 7, 3),
+            route(30, 1, 7, 4),
+            route(30, 1, 7, 5),
+            route(30, 1, 7, 6),
+            route(30, 2, 7, 7),
+            route(24, 1, 7, 5),
+        ];
+        let by = |output| chosen(&all, Some(IfIndex(output)));
+        assert_eq!(by(5), Some((all[2].clone(), all[..2].to_vec())));
+        assert_eq!(by(7), Some((all[4].clone(), vec![])));
+        assert_eq!(by(8), None);
+        let defaults = [0, 0].map(|length| route(length, 0, 7, 3));
+        let other = route(0, 0, 7, 4);
+        let all = [defaults[0].clone(), other.clone(), defaults[1].clone()];
+        let found = chosen(&all, other.output);
+        assert_eq!(found, Some((other, defaults.to_vec())));
     }
 
     proptest! {
@@ -164,7 +204,7 @@ mod tests {
                 .map(|(output, (length, metric, table))| route(length, metric, table, output))
                 .collect();
             let mine = || routes.iter().filter(|route| route.table == 7);
-            match chosen(&routes) {
+            match chosen(&routes, None).map(|(best, _)| best) {
                 None => prop_assert_eq!(mine().count(), 0),
                 Some(best) => for other in mine() {
                     let length = best.prefix.prefix_len().cmp(&other.prefix.prefix_len());

@@ -33,7 +33,8 @@ pub struct RouteQuery {
     pub destination_port: Option<u16>,
     /// Its type of service or traffic class (`IP_TOS`, `IPV6_TCLASS`); zero where it is not known.
     pub tos: u8,
-    /// The one table that is asked, for the destination alone, whichever rules lead to it; without one, the rules are.
+    /// The one table that is asked, for the destination alone, whichever rules lead to it; with an interface, for the routes that lead by
+    /// that, also those that a look-up for what is bound to it passes over. Without one, the rules are asked.
     pub table: Option<u32>,
 }
 

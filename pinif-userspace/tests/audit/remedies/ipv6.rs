@@ -136,7 +136,7 @@ fn a_route_before_the_right_one_is_deleted() {
         make,
         remedies: vec![
             operator(
-                "give fd00::/126 no other route than the one via fab0 behind it (`ip -6 route del fd00::/126 via 2001:db8::2 dev eth1 metric 1024`)",
+                "give fd00::/126 no other route than the one via fab0 (`ip -6 route del fd00::/126 via 2001:db8::2 dev eth1 metric 1024`)",
                 Then::Peer,
             ),
             operator("start the program by pinif run", Then::Peer),
@@ -146,6 +146,33 @@ fn a_route_before_the_right_one_is_deleted() {
             "policy-escape",
             "30 v6-policy-route-behind",
             "udp --to [fd00::2]:7009 --count 10",
+        )
+    }
+    .is_fixed_by_each();
+}
+
+/// The kernel takes any of a group of next-hop objects, whatever the socket is bound to (`fib6_select_path`): here mostly the first.
+#[test]
+fn a_route_by_a_group_of_next_hop_objects_is_corrected() {
+    fn make(bench: &Bench) {
+        bench.run("ip", "nexthop add id 7 via 2001:db8::2 dev eth1");
+        bench.run("ip", "nexthop add id 8 via fd00::2 dev fab0");
+        bench.run("ip", "nexthop add id 9 group 7,250/8,1");
+        bench.run("ip", "-6 route add fd09::/32 nhid 9");
+        peer_has(bench, "fd09::7/128");
+    }
+    Mistake {
+        cause: "=route fd09::/32 via 2001:db8::2 dev eth1 in table main, one of its 2 next hops",
+        policy: Some(CONTROL_PLANE),
+        make,
+        remedies: vec![operator(
+            "give fd09::/32 a route via fab0 (`ip -6 route replace fd09::/32 via fd00::2 dev fab0`)",
+            Then::Peer,
+        )],
+        ..Mistake::of(
+            "device-escape",
+            "30 v6-next-hop-group",
+            "udp --bind-device fab0 --to [fd09::7]:7009 --count 10",
         )
     }
     .is_fixed_by_each();

@@ -1,8 +1,9 @@
 //! Remedies of `policy-escape` and `unpinned`: a rule keeps it on the backplane.
 
-use super::misled;
-use crate::bench::carry::{From, Mistake, Then, developer, operator};
-use crate::bench::{Bench, CONTROL_PLANE, CONTROL_PLANE_PINNED, Need};
+use super::{misled, peer_has};
+use crate::bench::arrivals::Arrivals;
+use crate::bench::carry::{From, Mistake, Then, developer, on_card, operator};
+use crate::bench::{Bench, CONTROL_PLANE, CONTROL_PLANE_PINNED, Need, scenario};
 use pinif_lab::LinkKind;
 
 pub(super) fn escape(name: &'static str, sends: &'static str) -> Mistake {
@@ -93,7 +94,7 @@ fn a_route_is_corrected() {
     .is_fixed();
 }
 
-/// The right route is there as well, behind the wrong one: the kernel refuses to replace that by it (EEXIST).
+/// The right route is there as well, behind two wrong ones: the kernel refuses to replace one by it (EEXIST).
 #[test]
 fn a_route_before_the_right_one_is_deleted() {
     fn make(bench: &Bench) {
@@ -101,6 +102,7 @@ fn a_route_before_the_right_one_is_deleted() {
             "ip",
             "route add 10.0.0.0/30 via 192.0.2.2 dev eth1 metric 7",
         );
+        bench.run("ip", "route append 10.0.0.0/30 dev eth1 metric 7");
         bench.run("ip", "route append 10.0.0.0/30 dev fab0 metric 7");
     }
     Mistake {
@@ -108,7 +110,8 @@ fn a_route_before_the_right_one_is_deleted() {
         make,
         remedies: vec![
             operator(
-                "give 10.0.0.0/30 no other route than the one via fab0 behind it (`ip route del 10.0.0.0/30 via 192.0.2.2 dev eth1 metric 7`)",
+                "give 10.0.0.0/30 no other route than the one via fab0 (`ip route del 10.0.0.0/30 via 192.0.2.2 dev eth1 metric 7; ip route del \
+                 10.0.0.0/30 dev eth1 metric 7`)",
                 Then::Peer,
             ),
             operator("start the program by pinif run", Then::Peer),
@@ -138,6 +141,39 @@ fn a_route_by_a_next_hop_object_is_corrected() {
         ..escape("30 policy-next-hop", "udp --to 10.0.0.2:7009 --count 10")
     }
     .is_fixed_by_each();
+}
+
+/// The right route is there as well, behind the wrong one: nothing that asks by fab0 finds it, since the search ends at a next-hop object of
+/// another interface (`fib_table_lookup`). What is bound to fab0 would take the destination for a neighbour, which it is not. Older kernels
+/// find it, so that there are further remedies.
+#[test]
+fn a_route_by_a_next_hop_object_before_the_right_one_is_deleted() {
+    const SENDS: &str = "udp --to 10.9.0.7:7009 --count 10";
+    let needs = [Need::Program("ip")];
+    scenario("30 policy-next-hop-behind", &needs, |bench| {
+        bench.run("ip", "nexthop add id 7 via 192.0.2.2 dev eth1");
+        bench.run("ip", "route add 10.9.0.0/16 nhid 7");
+        bench.run("ip", "route append 10.9.0.0/16 via 10.0.0.2 dev fab0");
+        peer_has(bench, "10.9.0.7/32");
+        let auditor = bench.audit_with(CONTROL_PLANE, &[]);
+        bench.send(SENDS);
+        let report = auditor.stop();
+        let [finding] = &report.findings[..] else {
+            panic!("one finding\n{report}");
+        };
+        let step = &finding.remedies[0];
+        assert_eq!(
+            on_card(finding, &step.text),
+            "give 10.9.0.0/16 no other route than the one via fab0 (`ip route del 10.9.0.0/16 nhid 7`)"
+        );
+        step.commands.iter().for_each(|line| bench.shell(line));
+        let auditor = bench.audit_with(CONTROL_PLANE, &[]);
+        let arrivals = Arrivals::at(bench);
+        bench.send(SENDS);
+        arrivals.are(10, 0, step);
+        let report = auditor.stop();
+        assert!(report.findings.is_empty(), "after {step:#?}\n{report}");
+    });
 }
 
 /// The program binds its socket to the wrong device.

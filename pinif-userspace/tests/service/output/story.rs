@@ -169,11 +169,12 @@ pub fn address_escape() -> Finding {
         ways: Arc::new(Ways {
             home: vec![Way {
                 holds: false,
+                is_for_unbound: false,
                 interface: "fab0".into(),
                 reach: Reach::Nowhere,
                 source: Some([10, 0, 0, 1].into()),
                 network: "203.0.113.9/32".parse().expect("a network"),
-                route: None,
+                instead: Vec::new(),
                 table: None,
             }],
             source: Some([192, 0, 2, 1].into()),

@@ -61,13 +61,9 @@ pub(super) enum Reached {
 
 /// The first interface where it belongs that reaches its destination: a neighbour's own link before a router.
 pub(super) fn reached(finding: &Finding) -> Reached {
-    let home = &finding.ways.home;
-    // A neighbour where it left is no business of another link's router, whatever address it was sent from.
-    let is_right_there =
-        finding.kind == Kind::AddressEscape && finding.ways.is_near && !breaks_rule(finding);
-    match Way::first(home, !is_right_there) {
-        Some(way) => Reached::By(way.clone()),
-        None if home.is_empty() => Reached::Unknown,
+    match first(finding, false) {
+        Some(way) => Reached::By(way),
+        None if finding.ways.home.is_empty() => Reached::Unknown,
         None => match hop_home(finding) {
             Some(way) => Reached::By(way),
             None => Reached::Nowhere,
@@ -75,11 +71,27 @@ pub(super) fn reached(finding: &Finding) -> Reached {
     }
 }
 
+/// The same of an interface where only what is bound to nothing is led: a route is put right, and nothing is bound.
+pub(super) fn reached_unbound(finding: &Finding) -> Option<Way> {
+    first(finding, true).filter(|_| finding.route_taken().is_some())
+}
+
+fn first(finding: &Finding, is_for_unbound: bool) -> Option<Way> {
+    // A neighbour where it left is no business of another link's router, whatever address it was sent from.
+    let is_right_there =
+        finding.kind == Kind::AddressEscape && finding.ways.is_near && !breaks_rule(finding);
+    let ways = finding.ways.home.iter();
+    let ways = ways.filter(|way| way.is_for_unbound == is_for_unbound);
+    Way::first(ways, !is_right_there).cloned()
+}
+
 /// The next hop where it belongs, of several that the route has which was taken: the kernel leads nothing by it while its link carries
 /// nothing.
 fn hop_home(finding: &Finding) -> Option<Way> {
     let route = finding.route_taken()?;
-    finding.ways.home.iter().find_map(|way| {
+    let home = finding.ways.home.iter();
+    let mut home = home.filter(|way| !way.is_for_unbound);
+    home.find_map(|way| {
         let hop = route.hop_by(&way.interface)?;
         Some(Way {
             reach: hop.via.map_or(Reach::Direct, |gateway| Reach::Via {
@@ -88,7 +100,7 @@ fn hop_home(finding: &Finding) -> Option<Way> {
             }),
             holds: true,
             network: route.prefix,
-            route: None,
+            instead: Vec::new(),
             ..way.clone()
         })
     })

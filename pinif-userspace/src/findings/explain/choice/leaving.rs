@@ -191,9 +191,10 @@ fn route_of_service(finding: &Finding) -> Option<Remedy> {
             is_onlink: route.is_onlink,
         }),
         holds: true,
+        is_for_unbound: false,
         source: Some(source),
         network: route.prefix,
-        route: None,
+        instead: Vec::new(),
         table: None,
     };
     let to = vec![service.into()];

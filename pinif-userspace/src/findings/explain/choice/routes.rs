@@ -7,7 +7,7 @@ use pinif_ebpf::verdict::Kind;
 
 use super::{
     egress,
-    facts::{Reached, demands_device, keeps_source_on_route, own_home, reached},
+    facts::{Reached, demands_device, keeps_source_on_route, own_home, reached, reached_unbound},
     home,
 };
 use crate::findings::{
@@ -18,7 +18,7 @@ use crate::findings::{
     finding::Finding,
     kinds::Row,
     samples::DestinationSample,
-    ways::{ChosenBy, RouteKey, Way},
+    ways::{ChosenBy, Way},
 };
 
 const LOCAL: u32 = libc::RT_TABLE_LOCAL as u32;
@@ -34,6 +34,12 @@ pub(in crate::findings) fn route_home(finding: &Finding, row: &Row) -> Vec<Remed
         Reached::Unknown => {
             let to = to.map(IpNet::from).into_iter().collect();
             return vec![Remedy::Route(instead_of(taken, to, home, None))];
+        }
+        Reached::Nowhere
+            if let Some(way) = reached_unbound(finding)
+                && !demands_device(finding, row) =>
+        {
+            way
         }
         Reached::Nowhere if is_of_address => return Vec::new(),
         Reached::Nowhere => {
@@ -278,7 +284,7 @@ pub(in crate::findings) fn instead_of(
         tos: taken.map_or(0, |taken| tos_of(taken, &to)),
         from: taken.and_then(|taken| taken.from.filter(|_| to == [taken.prefix])),
         metric: taken.and_then(|taken| metric_of(taken, &to)),
-        instead: instead(taken, &to, way.as_ref()).map(Box::new),
+        instead: instead(taken, &to, way.as_ref()),
         to,
         home,
         way,
@@ -287,17 +293,16 @@ pub(in crate::findings) fn instead_of(
     }
 }
 
-/// The route that was taken, where the way home is one of the same network that is behind it ([`NewRoute::instead`]).
-fn instead(taken: Option<&Route>, to: &[IpNet], way: Option<&Way>) -> Option<Route> {
-    let taken = taken.filter(|taken| to == [taken.prefix] && taken.from.is_none())?;
-    let way = way.filter(|way| way.network == taken.prefix)?;
-    let key = RouteKey {
-        table: taken.table_number,
-        tos: taken.tos,
-        metric: taken.metric,
+/// The routes that lead elsewhere, the one that was taken among them, where the way home is one of the same network ([`NewRoute::instead`]).
+fn instead(taken: Option<&Route>, to: &[IpNet], way: Option<&Way>) -> Vec<Route> {
+    let routes = way.map_or(&[][..], |way| &way.instead);
+    let is_among = |taken: &Route| {
+        to == [taken.prefix] && routes.iter().any(|route| route.is_same_entry(taken))
     };
-    let is_behind = way.route == Some(key) && taken.device.as_deref() != Some(&*way.interface);
-    is_behind.then(|| taken.clone())
+    match taken.is_some_and(is_among) {
+        true => routes.to_vec(),
+        false => Vec::new(),
+    }
 }
 
 /// The table that a route is in, where a rule led there.
@@ -330,7 +335,12 @@ fn tos_of(taken: &Route, to: &[IpNet]) -> u8 {
 
 /// The same, where an interface is known where it belongs and that reaches its destination.
 pub(in crate::findings) fn reached_home(finding: &Finding, row: &Row) -> Option<Vec<Remedy>> {
-    matches!(reached(finding), Reached::By(_)).then(|| route_home(finding, row))
+    let is_reached = match reached(finding) {
+        Reached::By(_) => true,
+        Reached::Nowhere => reached_unbound(finding).is_some(),
+        Reached::Unknown => false,
+    };
+    is_reached.then(|| route_home(finding, row))
 }
 
 /// The same of what a route led elsewhere although its socket is bound: to a VRF, whose routes are asked.

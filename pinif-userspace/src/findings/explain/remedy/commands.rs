@@ -224,14 +224,20 @@ fn quiet_arp(interface: &str) -> String {
 impl NewRoute {
     fn commands(&self) -> Vec<String> {
         let all = std::iter::once(self).chain(&self.and);
-        let lines = all.flat_map(|route| route.to.iter().map(|to| route.command(*to)));
+        let lines = all.flat_map(Self::own_commands);
         lines.collect::<Option<_>>().unwrap_or_default()
     }
 
-    fn command(&self, network: IpNet) -> Option<String> {
-        if let Some(instead) = &self.instead {
-            return Some(instead.deletion());
+    /// Its own lines, each none where it cannot be written.
+    fn own_commands(&self) -> Vec<Option<String>> {
+        if self.instead.is_empty() {
+            return self.to.iter().map(|to| self.command(*to)).collect();
         }
+        let deletions = self.instead.iter().map(Route::deletion);
+        deletions.map(Some).collect()
+    }
+
+    fn command(&self, network: IpNet) -> Option<String> {
         let (to, way) = (network.addr(), self.way.as_ref()?);
         let mut line = format!(
             "{} route replace {}{}",

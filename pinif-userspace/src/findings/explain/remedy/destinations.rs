@@ -23,10 +23,10 @@ impl fmt::Display for Given<'_> {
         let to = destinations(&route.to);
         let table = route.table.as_ref();
         let table = table.map_or_else(String::new, |(table, _)| format!(" in table {table}"));
-        if let (Some(_), Some(way)) = (&route.instead, &route.way) {
+        if let (false, Some(way)) = (route.instead.is_empty(), &route.way) {
             return write!(
                 f,
-                "{to} no other route{table} than the one via {} behind it",
+                "{to} no other route{table} than the one via {}",
                 way.interface
             );
         }

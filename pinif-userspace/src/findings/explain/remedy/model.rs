@@ -293,9 +293,10 @@ pub struct NewRoute {
     pub from: Option<IpNet>,
     /// The metric of the route that it takes the place of.
     pub metric: Option<u32>,
-    /// The route that was taken, where one that leads home is behind it already, with all that a table distinguishes them by: to be deleted.
-    /// To replace it by another of these is refused (EEXIST), or replaces that other (`fib_table_insert`, `fib6_add_rt2node`).
-    pub instead: Option<Box<Route>>,
+    /// The route that was taken, where one that leads home is behind it already, with all that a table distinguishes them by, and all others
+    /// of these that lead elsewhere instead: to be deleted. To replace one by another of these is refused (EEXIST), or replaces that other
+    /// (`fib_table_insert`, `fib6_add_rt2node`).
+    pub instead: Vec<Route>,
     /// The routes that other destinations of the finding lack, which another route led out.
     pub and: Vec<Self>,
     /// What else the finding has seen.

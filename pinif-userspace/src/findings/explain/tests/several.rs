@@ -22,9 +22,10 @@ fn no_route_is_given_to_what_was_not_asked_about() {
         interface: "fab0".into(),
         reach: Reach::Direct,
         holds: true,
+        is_for_unbound: false,
         source: None,
         network: "10.0.0.0/8".parse().expect("a network"),
-        route: None,
+        instead: Vec::new(),
         table: Some(254),
     };
     let sample = |destination: &str| DestinationSample {
