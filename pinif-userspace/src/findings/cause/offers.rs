@@ -7,7 +7,7 @@ use pinif_ebpf::{packet::protocol, sighting::Origin, verdict::Kind};
 use super::{
     links::is_neighbour,
     reach::{may_have, source, ways},
-    routing::leads_out,
+    routing::{bound_source, leads_out},
     source::{is_answer, who_chose, writes_header},
 };
 use crate::{
@@ -58,7 +58,16 @@ pub(in crate::findings) fn offers(
         tos: headers.tos,
         ..query.clone()
     };
-    let ways = ways(&home, [&query, &asked], sighted, scene, look_up);
+    let forwarded = sighted.arrived.filter(|_| sighted.origin == Origin::None);
+    let followed = RouteQuery {
+        source: match forwarded {
+            Some(_) => Some(headers.source),
+            None => bound_source(sighted),
+        },
+        input: forwarded,
+        ..asked.clone()
+    };
+    let ways = ways(&home, [&query, &followed], sighted, scene, look_up);
     let there = source(sighted.egress, &query, scene, look_up);
     let is_led_there = there.is_some_and(|there| {
         let choice = look_up(&RouteQuery {

@@ -223,7 +223,7 @@ fn instead(
 
 /// The route by an interface that no look-up for what is bound to that finds, since the search ends at a next-hop object of another interface:
 /// one behind that, or for a larger network that begins with the same address (`fib_table_lookup`). What is bound takes the destination for a
-/// neighbour there.
+/// neighbour there. And of what is forwarded, the route in the table that a rule led it to.
 fn hidden(
     asked: &RouteQuery,
     interface: IfIndex,
@@ -233,7 +233,9 @@ fn hidden(
     let taken = look_up(asked).ok()?.route;
     // Of several default routes, each may be the one that is taken (`fib_select_default`).
     let may_hide = taken.next_hop.is_some() || taken.way_by(interface).is_some();
-    if !may_hide || taken.prefix.addr().is_ipv6() {
+    let may_hide = may_hide && taken.prefix.addr().is_ipv4();
+    // What is forwarded asks by no interface.
+    if !may_hide && asked.input.is_none() {
         return None;
     }
     let choice = look_up(&RouteQuery {

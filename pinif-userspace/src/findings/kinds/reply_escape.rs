@@ -77,12 +77,13 @@ fn explanation(finding: &Finding) -> String {
 fn remedies(finding: &Finding) -> Vec<Remedy> {
     let home = asked_by(finding).map_or(Home::Unknown, |by| Home::of(&Arc::from(by)));
     let to = destination_address(finding);
+    let routes = choice::reached_home(finding, &ROW);
     if choice::has_no_way(finding) {
         // An answer that names the interface would wait there for a neighbour.
         let allow = None;
-        return vec![Remedy::Decide { to, home, allow }];
+        return routes.unwrap_or_else(|| vec![Remedy::Decide { to, home, allow }]);
     }
-    let mut all = choice::reached_home(finding, &ROW).unwrap_or_else(|| {
+    let mut all = routes.unwrap_or_else(|| {
         let to = to.into_iter().map(Into::into).collect();
         vec![Remedy::Route(choice::instead_of(
             None,

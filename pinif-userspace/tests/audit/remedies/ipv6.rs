@@ -123,20 +123,32 @@ fn a_reply_that_can_go_nowhere_else_is_dropped() {
     .is_fixed();
 }
 
-/// The right route is there as well, behind the wrong one: the kernel replaces it by itself, since it has no router either.
+/// The right route is there as well, behind the wrong one: the kernel would replace it by itself. Whoever has the address outside is asked for it,
+/// and answers: that is named in the leak.
 #[test]
 fn a_route_before_the_right_one_is_deleted() {
     fn make(bench: &Bench) {
-        bench.run("ip", "-6 route add fd00::/126 via 2001:db8::2 dev eth1");
+        let (card, outside) = (bench.card(), &bench.chassis.outside);
+        for (namespace, link) in [(card, "eth1"), (outside, "eth0")] {
+            namespace.set_arp(link, true).expect("it is there");
+        }
+        let own = "fd00::2/64".parse().expect("an address");
+        outside.add_address("eth0", own).expect("eth0");
+        // It asks for nobody.
+        let (to, mac) = ("2001:db8::1".parse().expect("an address"), card.mac("eth1"));
+        let known = outside.add_neighbour("eth0", to, &mac.expect("it is there"));
+        known.expect("a neighbour");
+        bench.run("ip", "-6 nexthop add id 7 dev eth1");
+        bench.run("ip", "-6 route add fd00::/126 nhid 7");
         bench.run("ip", "-6 route append fd00::/126 dev fab0");
     }
     Mistake {
-        cause: "route fd00::/126 via 2001:db8::2 dev eth1 in table main",
+        cause: "route fd00::/126 dev eth1 in table main",
         policy: Some(CONTROL_PLANE),
         make,
         remedies: vec![
             operator(
-                "give fd00::/126 no other route than the one via fab0 (`ip -6 route del fd00::/126 via 2001:db8::2 dev eth1 metric 1024`)",
+                "give fd00::/126 no other route than the one via fab0 (`ip -6 route del fd00::/126 nhid 7 metric 1024`)",
                 Then::Peer,
             ),
             operator("start the program by pinif run", Then::Peer),

@@ -120,17 +120,19 @@ pub(super) fn keeps_foreign_source(finding: &Finding, way: &Way) -> bool {
     is_chosen && is_foreign(finding, way)
 }
 
-/// The same of a packet that a route is to lead there. What NAT gives another destination is routed anew by that, with the source that the
-/// kernel chose for the one before (`nf_nat_ipv4_local_fn`): a socket that is bound gets its source by its device, and keeps none.
+/// The same of a packet that a route is to lead there. What NAT gives another destination, or another rule a mark, is routed anew by that, with
+/// the source that the kernel chose before (`nf_nat_ipv4_local_fn`, `nf_route_table_hook4`): a socket that is bound gets its source by its device,
+/// and keeps none.
 pub(super) fn keeps_source_on_route(finding: &Finding, way: &Way) -> bool {
-    let is_translated = |cause: &Cause| match &cause.kind {
+    let is_changed = |cause: &Cause| match &cause.kind {
         CauseKind::Translated {
             source,
             destination,
         } => source.is_none() && destination.is_some(),
+        CauseKind::Marked { may_set, .. } => !may_set.is_empty(),
         _ => false,
     };
-    let is_before = is_owned(finding) && finding.causes.iter().any(is_translated);
+    let is_before = is_owned(finding) && finding.causes.iter().any(is_changed);
     keeps_foreign_source(finding, way) || is_before && is_foreign(finding, way)
 }
 

@@ -1,10 +1,84 @@
-//! A finding that has seen several destinations.
+//! What routes the remedies give, and to which destinations.
+
+use pinif_ebpf::sighting::Origin;
 
 use super::*;
 use crate::findings::{
+    explain::Route,
     samples::{DestinationSample, Sampled, Samples},
-    ways::{OtherDestination, Reach, Way, Ways},
+    ways::{ChosenBy, OtherDestination, Reach, Way, Ways},
 };
+use crate::host::nft::{Does, MarkSet, NftRule};
+
+fn way() -> Way {
+    Way {
+        interface: "fab0".into(),
+        reach: Reach::Direct,
+        holds: true,
+        is_for_unbound: false,
+        source: None,
+        network: "10.0.0.0/8".parse().expect("a network"),
+        instead: Vec::new(),
+        table: Some(254),
+    }
+}
+
+/// A rule of nftables marks a packet once it has its source, by the route without the mark: it keeps that on the route by which the mark leads it
+/// home.
+#[test]
+fn what_is_marked_behind_its_first_route_is_translated_as_well() {
+    let first_of = |may_set: Vec<NftRule>| {
+        let marked = CauseKind::Marked {
+            mark: 7,
+            by: Origin::Process,
+            may_set,
+        };
+        let route = Route {
+            prefix: "10.9.0.0/16".parse().expect("a network"),
+            device: Some("eth1".to_owned()),
+            table: "100".to_owned(),
+            table_number: 100,
+            rule: Some("rule 100 (fwmark 0x7)".to_owned()),
+            priority: Some(100),
+            by_mark: true,
+            ..Route::default()
+        };
+        let causes = [marked, CauseKind::Route(route)].map(Cause::certain);
+        let mut finding = Circumstance {
+            source: "192.0.2.1:7",
+            destination: "10.9.0.7:9",
+            source_owner: Some("eth1"),
+            rule: Some("control-plane"),
+            only_via_interfaces: &["fab0"],
+            causes: &causes,
+            ..circumstance(Kind::PolicyEscape)
+        }
+        .finding();
+        let way = Way {
+            source: Some([10, 0, 0, 1].into()),
+            table: None,
+            ..way()
+        };
+        finding.ways = Arc::new(Ways {
+            home: vec![way],
+            chosen_by: ChosenBy::Kernel,
+            ..Ways::default()
+        });
+        steps(&finding).remove(0).text
+    };
+    let rule = NftRule {
+        family: "ip",
+        table: "lab".to_owned(),
+        chain: "out".to_owned(),
+        handle: 4,
+        does: Does::Mark(Some(MarkSet::whole(7))),
+    };
+    let route = "give 10.9.0.7 a route via fab0 in table 100";
+    assert!(first_of(vec![rule]).starts_with(&format!(
+        "{route}, and translate the source 192.0.2.1 there to an address of fab0 (`"
+    )));
+    assert!(first_of(Vec::new()).starts_with(&format!("{route} (`")));
+}
 
 /// What routing was not asked about yet is in no command: another table may have led it out.
 #[test]
@@ -17,16 +91,6 @@ fn no_route_is_given_to_what_was_not_asked_about() {
         only_via_interfaces: &["fab0"],
         causes: &causes,
         ..circumstance(Kind::PolicyEscape)
-    };
-    let way = || Way {
-        interface: "fab0".into(),
-        reach: Reach::Direct,
-        holds: true,
-        is_for_unbound: false,
-        source: None,
-        network: "10.0.0.0/8".parse().expect("a network"),
-        instead: Vec::new(),
-        table: Some(254),
     };
     let sample = |destination: &str| DestinationSample {
         protocol: "udp".to_owned(),
