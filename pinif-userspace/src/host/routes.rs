@@ -91,6 +91,9 @@ impl RouteOracle {
         if let Some(table) = query.table {
             return self.in_table(query, table);
         }
+        if let Some(choice) = self.choose_by_protocol(query, links) {
+            return Ok(choice);
+        }
         let route = match self.look_up(query) {
             Err(refused @ RouteError::Unreachable(_)) if self.is_of_none(query) => {
                 return self.choose_by_rules(query, links).ok_or(refused);
@@ -146,19 +149,61 @@ impl RouteOracle {
         }
         // With an interface, the next hops of each route are looked at one by one (`fib_lookup_good_nhc`).
         let rules = rules.filter(|_| query.output.is_none())?;
+        let (rule, place, route) = self.walk(&rules, &flow, query)?;
+        Some(Choice {
+            source: query.source,
+            rule: Some(rule),
+            place: Some(place),
+            route,
+            instead: Vec::new(),
+        })
+    }
+
+    /// The route of a packet of a protocol that the kernel cannot be asked for ([`RouteQuery::asked_protocol`]), where rules distinguish it from one
+    /// without: they are gone through here.
+    fn choose_by_protocol(&mut self, query: &RouteQuery, links: &Links) -> Option<Choice> {
+        let is_asked = query.protocol.is_none() || query.asked_protocol().is_some();
+        if is_asked || query.output.is_some() {
+            return None;
+        }
+        let is_ipv6 = query.destination.is_ipv6();
+        self.read_rules(is_ipv6);
+        let rules = self.rules[usize::from(is_ipv6)].clone()?;
+        let (routed, asked) = (Flow::routed(query, links), Flow::of(query, links));
+        let is_alike = |rule: &Rule| rule.selector.takes(&routed) == rule.selector.takes(&asked);
+        if rules.iter().all(is_alike) {
+            return None;
+        }
+        let (rule, place, route) = self.walk(&rules, &routed, query)?;
+        let by_route = RouteQuery {
+            output: route.output,
+            ..query.clone()
+        };
+        let chosen = || self.way(&by_route).ok().flatten()?.source;
+        let source = query.source.or(route.preferred_source).or_else(chosen);
+        Some(Choice {
+            source,
+            rule: Some(rule),
+            place: Some(place),
+            route,
+            instead: Vec::new(),
+        })
+    }
+
+    /// The first rule that takes a packet and leads to a route, the priority that another would have to come before, and the route.
+    fn walk(
+        &self,
+        rules: &Rules,
+        flow: &Flow<'_>,
+        query: &RouteQuery,
+    ) -> Option<(Rule, u32, Route)> {
         let in_table = |table| match self.in_table(query, table) {
             Ok(choice) => Ok(Some(choice.route)),
             Err(RouteError::Unreachable(_)) => Ok(None),
             Err(error) => Err(error),
         };
-        let (chosen, route) = rules.first_route(&flow, in_table)?;
-        Some(Choice {
-            source: query.source,
-            rule: Some(chosen.rule.clone()),
-            place: Some(chosen.place),
-            route,
-            instead: Vec::new(),
-        })
+        let (chosen, route) = rules.first_route(flow, in_table)?;
+        Some((chosen.rule.clone(), chosen.place, route))
     }
 
     /// The route that a table has for a packet.

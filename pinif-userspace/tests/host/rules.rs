@@ -167,11 +167,21 @@ fn by_mark_by_user_by_source_and_by_port() {
     };
     asked.inside("rule 130 (ipproto udp dport 4789)", &datagram(4789));
     asked.outside(&datagram(4790));
-    // Of what the kernel cannot be asked for, the answer is for a packet without a protocol.
-    asked.outside(&RouteQuery {
-        protocol: Some(132),
-        ..datagram(4789)
-    });
+    // The kernel cannot be asked for these.
+    let of = |protocol, port| RouteQuery {
+        protocol: Some(protocol),
+        ..datagram(port)
+    };
+    asked.outside(&of(132, 4789));
+    asked.outside(&of(47, 0));
+    asked.card.ip("rule add pref 125 ipproto 89 lookup 100");
+    asked
+        .card
+        .ip("rule add pref 126 ipproto 132 dport 9 lookup 100");
+    asked.oracle.rules_changed();
+    asked.inside("rule 125 (ipproto 89)", &of(89, 9));
+    asked.inside("rule 126 (ipproto 132 dport 9)", &of(132, 9));
+    asked.outside(&of(132, 8));
     asked.inside("rule 140 (to 10.9.8.0/24)", &RouteQuery::to(ip("10.9.8.1")));
     let tos = |tos| RouteQuery { tos, ..plain() };
     asked.inside("rule 150 (tos 0x10)", &tos(0x10));

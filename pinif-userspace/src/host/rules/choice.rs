@@ -20,8 +20,11 @@ const LOOPBACK: IfIndex = IfIndex(1);
 /// A packet, as far as rules look at it (`struct flowi`).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Flow<'a> {
-    /// What was asked. Its protocol and ports are those that the kernel looked at.
     query: &'a RouteQuery,
+    /// The protocol that is looked at.
+    protocol: Option<u8>,
+    /// The ports that are looked at, of the source and of the destination.
+    ports: (u16, u16),
     links: &'a Links,
     /// The VRF that it is in (`flowi_l3mdev`).
     vrf: Option<IfIndex>,
@@ -41,7 +44,7 @@ pub struct Chosen<'a> {
 type Taken = Option<bool>;
 
 impl<'a> Flow<'a> {
-    /// The packet of a query, in a namespace that has these interfaces.
+    /// The packet of a query, in a namespace that has these interfaces, as the kernel looks at it where it is asked.
     pub fn of(query: &'a RouteQuery, links: &'a Links) -> Self {
         // l3mdev_update_flow
         let device = query
@@ -56,7 +59,34 @@ impl<'a> Flow<'a> {
                 .find(|link| link.vrf_table.is_some())
                 .map(|link| link.index)
         });
-        Self { query, links, vrf }
+        Self {
+            query,
+            protocol: query.asked_protocol(),
+            ports: query.asked_ports(),
+            links,
+            vrf,
+        }
+    }
+
+    /// The same as the kernel looks at it where it routes the packet: of SCTP, DCCP and UDP-Lite with their ports (`sctp_v4_get_dst`,
+    /// `dccp_v4_connect`, `udp_sendmsg`); of others without.
+    pub fn routed(query: &'a RouteQuery, links: &'a Links) -> Self {
+        let with_ports = [
+            libc::IPPROTO_TCP,
+            libc::IPPROTO_UDP,
+            libc::IPPROTO_SCTP,
+            libc::IPPROTO_DCCP,
+            libc::IPPROTO_UDPLITE,
+        ];
+        let has_ports = query
+            .protocol
+            .is_some_and(|protocol| with_ports.contains(&i32::from(protocol)));
+        let port = |port: Option<u16>| port.filter(|_| has_ports).unwrap_or_default();
+        Self {
+            protocol: query.protocol,
+            ports: (port(query.source_port), port(query.destination_port)),
+            ..Self::of(query, links)
+        }
     }
 
     fn vrf_table(&self) -> Option<u32> {
@@ -82,7 +112,7 @@ impl Selector {
     pub fn takes(&self, flow: &Flow<'_>) -> Option<bool> {
         let query = flow.query;
         let input = query.input.unwrap_or(LOOPBACK);
-        let ports = query.asked_ports();
+        let ports = flow.ports;
         // The two bits of congestion notification are no part of it; nor, in IPv4, the upper three (`fib4_rule_match`, `IPTOS_RT_MASK`).
         let tos = query.tos
             & if query.destination.is_ipv4() {
@@ -112,7 +142,7 @@ impl Selector {
             })),
             Some(
                 self.protocol
-                    .is_none_or(|protocol| query.asked_protocol() == Some(protocol)),
+                    .is_none_or(|protocol| flow.protocol == Some(protocol)),
             ),
             Some(holds(&self.source_ports, |range| range.contains(&ports.0))),
             Some(holds(&self.destination_ports, |range| {

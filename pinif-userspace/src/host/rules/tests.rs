@@ -127,7 +127,7 @@ fn protocols_and_ports_are_those_that_the_kernel_was_asked_with() {
     };
     only(by_protocol(17), protocol(17), protocol(6));
     only(by_protocol(1), protocol(1), protocol(17));
-    // The kernel's question has no place for SCTP: its answer is for a packet without a protocol.
+    // The kernel's question has no place for SCTP: its answer is for a packet without a protocol (`Flow::routed` has it).
     assert_eq!(takes(&by_protocol(132), &protocol(132)), Some(false));
     let destination_ports = |ports| Selector {
         destination_ports: Some(ports),
