@@ -6,7 +6,7 @@ use pinif_ebpf::{packet::protocol, sighting::Origin, verdict::Kind};
 
 use super::{
     links::is_neighbour,
-    reach::{may_have, source, ways},
+    reach::{is_allowed, may_have, source, ways},
     routing::{bound_source, leads_out},
     source::{is_answer, who_chose, writes_header},
 };
@@ -126,12 +126,6 @@ pub(super) fn homes(sighted: &Sighted, place: &Place, own: Option<&Arc<str>>) ->
         all = vec![Arc::clone(egress)];
     }
     all
-}
-
-/// Whether the rule that is for the packet lets it leave by an interface.
-pub(super) fn is_allowed(sighted: &Sighted, scene: &Scene<'_>, name: &str) -> bool {
-    let rule = sighted.rule.and_then(|rule| scene.policy.rules.get(rule));
-    rule.is_none_or(|rule| rule.only_via.is_empty()) || scene.allows(sighted, name)
 }
 
 /// Whether the program may have named its packet's source: TCP looks at none that it names.

@@ -8,7 +8,7 @@ use std::{
 use ipnet::IpNet;
 use pinif_ebpf::key::IfIndex;
 
-use super::{links::is_neighbour, offers::is_allowed, routing::leads_out};
+use super::{links::is_neighbour, routing::leads_out};
 use crate::{
     findings::{
         decode::Sighted,
@@ -274,6 +274,12 @@ fn table(to: IpAddr, interface: IfIndex, look_up: &mut LookUp<'_>) -> Option<u32
         ..query
     });
     leads_out(&whole.ok()?, interface).then_some(table)
+}
+
+/// Whether the rule that is for the packet lets it leave by an interface.
+pub(super) fn is_allowed(sighted: &Sighted, scene: &Scene<'_>, name: &str) -> bool {
+    let rule = sighted.rule.and_then(|rule| scene.policy.rules.get(rule));
+    rule.is_none_or(|rule| rule.only_via.is_empty()) || scene.allows(sighted, name)
 }
 
 /// Whether an address is of each link: a group, or the limited broadcast address (RFC 919, `ip_route_output_key_hash_rcu`).
