@@ -37,7 +37,7 @@ pub struct Args {
     /// How often each thing is measured, all in turn
     #[arg(long, default_value_t = 15)]
     rounds: usize,
-    /// Measure this part alone (repeatable; a name that there is none of gives their list). The documentation stays as it is, but for the tables of `readers`, `alertmanager`, `fleet` and `instructions`
+    /// Measure this part alone (repeatable; a name that there is none of gives their list). The documentation stays as it is, but for this part's tables
     #[arg(long, value_name = "PART")]
     only: Vec<String>,
 }

@@ -28,7 +28,7 @@ use std::path::PathBuf;
 use std::process::{Command, ExitCode};
 use std::{env, fs};
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, bail, ensure};
 use clap::{Parser, Subcommand};
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
 use serde::Serialize;
@@ -140,12 +140,14 @@ fn measure(args: &Args) -> Result<()> {
         rounds: args.rounds,
         progress: Progress::new(),
     };
-    let mut sections = Vec::new();
+    let (mut sections, mut failed) = (Vec::new(), Vec::new());
     for part in parts::ALL {
         if args.only.is_empty() || args.only.iter().any(|name| name == part.name) {
-            sections.extend(
-                (part.run)(&plan).with_context(|| format!("cannot measure {}", part.name))?,
-            );
+            // What the others measure is not lost.
+            match (part.run)(&plan) {
+                Ok(measured) => sections.extend(measured),
+                Err(error) => failed.push(format!("cannot measure {}: {error:#}", part.name)),
+            }
         }
     }
     plan.progress.end();
@@ -164,7 +166,8 @@ fn measure(args: &Args) -> Result<()> {
             .with_context(|| format!("cannot write {}", file.display()))?;
     }
     if let Some(directory) = &args.documentation {
-        documentation::write(&sections, args.rounds, directory, args.only.is_empty())?;
+        documentation::write(&sections, args.rounds, directory)?;
     }
+    ensure!(failed.is_empty(), "{}", failed.join("\n"));
     Ok(())
 }

@@ -13,6 +13,9 @@ use plotters::style::{Color as _, IntoFont as _, ShapeStyle, TextStyle};
 use crate::report::{Row, Section, Target};
 use crate::statistics::Spread;
 
+/// The parts that are shown.
+pub const SHOWN: [&str; 2] = ["programs", "throughput"];
+
 const WIDTH: u32 = 960;
 const ROW: i32 = 18;
 const GAP: i32 = 10;

@@ -212,14 +212,15 @@ impl Supervisor {
             _running: [manager, server.listening_at(prometheus)?],
             _folder: folder,
         };
-        // It begins to scrape some seconds after its start.
+        // It begins to scrape some seconds after its start, and listens before it answers (503).
         until(
             PATIENCE,
             ASKED,
-            || number(prometheus, "count(up==1)"),
-            |&scraped| scraped == Some(cards.len() as u64),
-            |_| "not all cards are scraped".to_owned(),
-        )?;
+            || Ok(number(prometheus, "count(up==1)")),
+            |scraped| matches!(scraped, Ok(Some(number)) if *number == cards.len() as u64),
+            |last| format!("not all cards are scraped: {last:?}"),
+        )?
+        .map(drop)?;
         Ok(supervisor)
     }
 
