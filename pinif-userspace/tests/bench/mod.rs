@@ -254,7 +254,8 @@ impl Bench {
         let output = child.wait_with_output().expect("a child");
         assert!(
             output.status.success(),
-            "{command:?}: {}",
+            "{command:?}: {}, and said: {}",
+            output.status,
             String::from_utf8_lossy(&output.stderr)
         );
         (pid, String::from_utf8_lossy(&output.stdout).into_owned())
