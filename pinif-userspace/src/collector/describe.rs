@@ -30,7 +30,7 @@ use crate::{
         mptcp,
         namespaces::Enter,
         network::Network,
-        routes::RouteError,
+        routes::{self, RouteError},
         socket_options::{named_interfaces_of, serves},
     },
     kernel::persist::ArchivedFinding,
@@ -166,6 +166,7 @@ impl Audit {
         let nat = RefCell::new(None);
         let options = OnceCell::new();
         let rules = OnceCell::new();
+        let encapsulating = OnceCell::new();
         let rulesets = RefCell::new(&mut self.rulesets);
         let scene = Scene {
             gone: &gone,
@@ -188,6 +189,10 @@ impl Audit {
             endpoints: &|| {
                 let ask = hooks.and_then(|hooks| mptcp::endpoints(hooks.netns()).ok());
                 ask.unwrap_or_default()
+            },
+            encapsulating: &|to| {
+                let ask = || hooks.and_then(|hooks| routes::encapsulating(hooks.netns(), to).ok());
+                Arc::clone(encapsulating.get_or_init(|| ask().unwrap_or_default().into()))
             },
             options: &|| {
                 let (inode, process) = (sighted.socket_inode?, sighted.owner.as_ref()?.id()?);

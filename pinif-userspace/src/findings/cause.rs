@@ -1,5 +1,6 @@
 //! Why a packet left where it left, as far as the state of the machine shows it at the first sighting.
 
+mod encapsulation;
 mod kernel;
 mod links;
 mod nat;
@@ -24,6 +25,7 @@ use super::{
 use crate::host::mptcp::Endpoint;
 use routing::{route, route_before_translation, route_taken};
 
+pub(super) use encapsulation::encapsulated;
 pub(super) use links::{bound_vrf, is_neighbour, links_down};
 pub(super) use nft::mirror;
 pub(crate) use nft::with_rules;
@@ -39,6 +41,9 @@ pub(super) fn by_origin(
     scene: &Scene<'_>,
     look_up: &mut LookUp<'_>,
 ) -> Vec<Cause> {
+    if let Some(causes) = encapsulated(sighted, scene, look_up) {
+        return causes;
+    }
     match sighted.origin {
         Origin::None => without_socket(row, sighted, scene, look_up),
         Origin::Kernel => kernel::causes(row, sighted, scene, look_up),

@@ -24,8 +24,8 @@ pub use keep_out::KeepOut;
 pub use packet_info::PacketInfo;
 pub(in crate::findings) use packet_info::{naming, takes_scope};
 pub use remedy::{
-    Beside, Dropped, Lost, Meets, MovedTunnel, NewRoute, OutOfRule, Port, Remedy, ServicePin,
-    Setting, Then, Traffic, Translation,
+    Beside, Dropped, Lost, Meets, MovedTunnel, NewRoute, OutOfRule, OuterSource, Port, Remedy,
+    ServicePin, Setting, Then, Traffic, Translation,
 };
 pub use route::Route;
 pub use step::{SocketOption, Step, Who};

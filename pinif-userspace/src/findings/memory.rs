@@ -133,6 +133,7 @@ fn finding(number: usize, policy: &Policy, shared: &mut Shared) -> Finding {
         options: &|| None,
         serves: &|_| false,
         endpoints: &Vec::new,
+        encapsulating: &|_| Arc::from([]),
         gone: &["backplane0".to_owned()],
     };
     let count = Count {

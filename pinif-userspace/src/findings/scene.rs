@@ -14,7 +14,7 @@ use crate::{
         namespaces::Enter,
         network::Network,
         nft::NftRule,
-        routes::{Choice, RouteError, RouteQuery},
+        routes::{Choice, Route, RouteError, RouteQuery},
         running::Runs,
         socket_options::NamedInterfaces,
     },
@@ -48,6 +48,8 @@ pub struct Scene<'a> {
     pub groups: &'a dyn Fn(&str) -> Vec<IpAddr>,
     /// The endpoints of Multipath TCP's path manager.
     pub endpoints: &'a dyn Fn() -> Vec<Endpoint>,
+    /// The routes whose outer packets go to an address (`encap`).
+    pub encapsulating: &'a dyn Fn(IpAddr) -> Arc<[Route]>,
     /// The interfaces that the options of the packet's socket name; nothing where it cannot be asked any more.
     pub options: &'a dyn Fn() -> Option<NamedInterfaces>,
     /// Whether the packet's process serves at this port of TCP: what it sends from there answers whoever connected.

@@ -122,6 +122,6 @@ pub enum ChosenBy {
     /// Whoever asked: the kernel, or a server, answers from the address that it was asked at (`tcp_v4_send_reset`, `icmp_reply`,
     /// `inet_csk_route_req`). Nobody takes the answer from another, and NAT changes none.
     Asked,
-    /// The settings of a tunnel (`local`).
+    /// The settings of a tunnel (`local`), or of a route that encapsulates.
     Tunnel,
 }

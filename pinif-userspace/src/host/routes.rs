@@ -3,6 +3,8 @@
 mod answer;
 mod beside;
 mod dump;
+mod encapsulating;
+mod encapsulation;
 mod error;
 mod in_table;
 mod prefixes;
@@ -27,6 +29,8 @@ use super::{
 };
 
 pub use answer::{Hop, Route, RouteProtocol, RouteResult, RouteType, kind_name, table_name};
+pub use encapsulating::encapsulating;
+pub use encapsulation::Encapsulation;
 pub use error::RouteError;
 pub use prefixes::prefixes;
 pub use query::RouteQuery;

@@ -70,6 +70,7 @@ fn routes_are_the_kernels_own_answer() {
         next_hop: None,
         table: 254,
         preferred_source: None,
+        encapsulation: None,
         beside: Some(String::new()),
         protocol: RouteProtocol::Boot,
         kind: RouteType::Unicast,

@@ -10,6 +10,7 @@ use pinif_ebpf::{
 };
 
 use super::{
+    encapsulation::by_route,
     nat,
     routing::{Asked, bound_source, leads_out},
     tunnel::{is_tunnels, tunnel_of},
@@ -34,6 +35,9 @@ pub(in crate::findings) fn who_chose(
     let (Some(headers), Some(asked)) = (sighted.headers, Asked::of(sighted, scene)) else {
         return ChosenBy::Unknown;
     };
+    if by_route(sighted, scene).is_some() {
+        return ChosenBy::Tunnel;
+    }
     let before = nat::before(sighted, scene);
     if let Some(before) = before
         && before.source != headers.source

@@ -4,6 +4,7 @@
 mod binding;
 mod chosen;
 mod dropping;
+mod encapsulation;
 mod facts;
 mod leaving;
 mod routes;
@@ -61,6 +62,9 @@ fn by_cause(finding: &Finding, row: &Row, cause: &CauseKind) -> Option<Vec<Remed
         },
         CauseKind::Named { how, .. } => return chosen::named(finding, row, how),
         CauseKind::Subflow(by) => return Some(chosen::subflow(finding, row, by)),
+        CauseKind::Encapsulated { .. } if !facts::demands_device(finding, row) => {
+            return Some(leaving::encapsulated(finding, row));
+        }
         CauseKind::SourcePicks { .. } if is_owned(finding) => {
             return Some(chosen::picked(finding, row));
         }
@@ -146,6 +150,7 @@ fn by_cause(finding: &Finding, row: &Row, cause: &CauseKind) -> Option<Vec<Remed
         | CauseKind::AnySource { .. }
         | CauseKind::SourcePicks { .. }
         | CauseKind::Tunnel { .. }
+        | CauseKind::Encapsulated { .. }
         | CauseKind::Groups { .. }
         | CauseKind::Bound(_)
         | CauseKind::Crossed { .. }

@@ -3,6 +3,7 @@
 mod commands;
 mod destinations;
 mod dropped;
+mod encapsulation;
 mod meets;
 mod model;
 mod service;
@@ -11,6 +12,6 @@ mod words;
 pub use dropped::{Dropped, Port, Traffic};
 pub use meets::Meets;
 pub use model::{
-    Beside, Lost, MovedTunnel, NewRoute, OutOfRule, Remedy, Setting, Then, Translation,
+    Beside, Lost, MovedTunnel, NewRoute, OutOfRule, OuterSource, Remedy, Setting, Then, Translation,
 };
 pub use service::ServicePin;

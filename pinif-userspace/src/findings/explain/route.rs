@@ -7,7 +7,7 @@ use pinif_ebpf::key::IfIndex;
 
 use crate::host::{
     links::Links,
-    routes::{self, Choice, RouteType, kind_name, table_name},
+    routes::{self, Choice, Encapsulation, RouteType, kind_name, table_name},
 };
 
 /// A route, as `ip route` writes it.
@@ -45,6 +45,8 @@ pub struct Route {
     pub priority: Option<u32>,
     /// The rule takes packets for a mark that they have.
     pub by_mark: bool,
+    /// What it puts its packets into, such as `encap seg6 mode encap segs fd00::2` (`encap` of `ip route`); none where they leave as they are.
+    pub encapsulation: Option<Encapsulation>,
     /// What the route has beside all that, as `ip route` takes it; none where that cannot be written.
     pub beside: Option<String>,
 }
@@ -92,6 +94,7 @@ impl Route {
             rule: None,
             priority: None,
             by_mark: false,
+            encapsulation: route.encapsulation.clone(),
             beside: route.beside.clone(),
         }
     }
@@ -133,12 +136,18 @@ impl Route {
         selects(self.from, self.tos)
     }
 
+    /// ` encap seg6 mode encap segs fd00::2`, of a route that puts its packets into others.
+    pub fn encap(&self) -> String {
+        let words = self.encapsulation.as_ref().map(|one| &one.words);
+        words.map_or_else(String::new, |words| format!(" {words}"))
+    }
+
     /// `route 0.0.0.0/0 via 192.0.2.2 dev eth1 in table main`.
     fn alone(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(kind) = self.kind {
             write!(f, "{kind} ")?;
         }
-        write!(f, "route {}{}", self.prefix, self.selects())?;
+        write!(f, "route {}{}{}", self.prefix, self.selects(), self.encap())?;
         if let Some(via) = &self.via {
             write!(f, " via {via}")?;
         }
@@ -161,6 +170,7 @@ impl Route {
             0 => write!(f, "default route{}", self.selects())?,
             _ => write!(f, "route {}{}", self.prefix, self.selects())?,
         }
+        f.write_str(&self.encap())?;
         if let Some(via) = &self.via {
             write!(f, " via {via}")?;
         }
@@ -227,6 +237,7 @@ mod tests {
             protocol: RouteProtocol::Static,
             kind: RouteType::Unicast,
             metric: 100,
+            encapsulation: None,
             beside: None,
         }
     }

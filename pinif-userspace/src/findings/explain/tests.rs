@@ -171,6 +171,13 @@ fn no_circumstance_is_without_words() {
             device: "vx0".to_owned(),
             kind: Some("vxlan".to_owned()),
         },
+        CauseKind::Encapsulated {
+            route: Route {
+                device: Some("eth1".to_owned()),
+                ..Route::default()
+            },
+            is_set: false,
+        },
         CauseKind::Groups {
             interface: "eth1".to_owned(),
             groups: vec![[239, 1, 1, 1].into()],

@@ -7,7 +7,7 @@ use pinif_ebpf::packet::protocol;
 use super::{Row, headline, row};
 use crate::{
     findings::{
-        cause::{bound_vrf, described, leads_out, mirror, questions, subflow},
+        cause::{bound_vrf, described, encapsulated, leads_out, mirror, questions, subflow},
         decode::Sighted,
         explain::{
             Cause, CauseKind, PacketInfo, Remedy, choice,
@@ -40,6 +40,9 @@ pub(super) static ROW: Row = Row {
 };
 
 fn causes(sighted: &Sighted, scene: &Scene<'_>, look_up: &mut LookUp<'_>) -> Vec<Cause> {
+    if let Some(causes) = encapsulated(sighted, scene, look_up) {
+        return causes;
+    }
     subflow(sighted, scene)
         .or_else(|| vrf_miss(sighted, scene, look_up))
         .or_else(|| next_hop_group(sighted, scene, look_up))

@@ -81,7 +81,14 @@ fn remedies(finding: &Finding) -> Vec<Remedy> {
     if choice::has_no_way(finding) {
         // An answer that names the interface would wait there for a neighbour.
         let allow = None;
-        return routes.unwrap_or_else(|| vec![Remedy::Decide { to, home, allow }]);
+        return routes.unwrap_or_else(|| {
+            vec![Remedy::Decide {
+                to,
+                home,
+                allow,
+                is_for_unbound: false,
+            }]
+        });
     }
     let mut all = routes.unwrap_or_else(|| {
         let to = to.into_iter().map(Into::into).collect();

@@ -13,7 +13,7 @@ use netlink_packet_route::{
 };
 use pinif_ebpf::key::IfIndex;
 
-use super::beside::beside;
+use super::{Encapsulation, beside::beside};
 use crate::host::{links::Links, numbering::Numbering, tables};
 
 /// The entry of a routing table that a packet follows, and where it leads.
@@ -45,6 +45,8 @@ pub struct Route {
     pub kind: RouteType,
     /// Its metric; less is preferred. Zero where it has none.
     pub metric: u32,
+    /// What it puts its packets into; none where they leave as they are.
+    pub encapsulation: Option<Encapsulation>,
     /// What it has beside all that, as `ip route` takes it; none where that cannot be written.
     pub beside: Option<String>,
 }
@@ -92,6 +94,7 @@ impl Route {
             protocol: RouteProtocol::Unspec,
             kind: RouteType::Unspec,
             metric: 0,
+            encapsulation: None,
             beside: None,
         }
     }
@@ -114,6 +117,7 @@ impl Route {
             protocol,
             kind,
             is_onlink: message.header.flags.contains(RouteFlags::Onlink),
+            encapsulation: Encapsulation::read(message),
             beside: beside(message),
             ..Self::blank(address_family)
         };

@@ -1,5 +1,5 @@
-//! What a route has beside its destination, type of service, next hop, table, metric and source, as `ip route` takes it (ip-route(8)): a route that is
-//! changed in one thing keeps the rest.
+//! What a route has beside its destination, type of service, next hop, encapsulation, table, metric and source, as `ip route` takes it
+//! (ip-route(8)): a route that is changed in one thing keeps the rest.
 
 use std::fmt::Write as _;
 
@@ -10,6 +10,8 @@ use netlink_packet_route::{
         RouteProtocol, RouteRealm, RouteScope, RouteType,
     },
 };
+
+use super::Encapsulation;
 
 /// The words, each after a space; none where there is something that cannot be written so, or that ends by itself.
 pub(super) fn beside(message: &RouteMessage) -> Option<String> {
@@ -33,6 +35,8 @@ pub(super) fn beside(message: &RouteMessage) -> Option<String> {
             | RouteAttribute::Priority(_)
             | RouteAttribute::PrefSource(_)
             | RouteAttribute::Table(_) => {}
+            RouteAttribute::EncapType(_) | RouteAttribute::Encap(_)
+                if Encapsulation::read(message).is_none_or(|one| one.is_whole) => {}
             RouteAttribute::CacheInfo(info) if info.expires == 0 => {}
             RouteAttribute::Metrics(metrics) => metrics_of(metrics, &mut words)?,
             RouteAttribute::Realm(RouteRealm {

@@ -258,6 +258,7 @@ fn route_in(table: u32, prefix: &str) -> Route {
         next_hop: None,
         table,
         preferred_source: None,
+        encapsulation: None,
         beside: None,
         protocol: RouteProtocol::Static,
         kind: RouteType::Unicast,

@@ -7,6 +7,7 @@ mod arp_flux;
 mod arrivals;
 mod both;
 mod devices;
+mod encapsulation;
 mod everywhere;
 mod groups;
 mod ipv6;

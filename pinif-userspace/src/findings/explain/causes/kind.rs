@@ -209,6 +209,13 @@ pub enum CauseKind {
         /// Its kind, as `ip link` writes it.
         kind: Option<String>,
     },
+    /// It is the outer packet of what this route encapsulated (`seg6_output`): it has an address of the route's own interface, wherever it leaves.
+    Encapsulated {
+        /// The route.
+        route: Route,
+        /// The route's interface does not have its source: a setting gives all of them one (`ip sr tunsrc`).
+        is_set: bool,
+    },
     /// Programs have joined these groups on the interface.
     Groups {
         /// The interface.

@@ -126,6 +126,14 @@ impl fmt::Display for CauseKind {
                 "its source {source} is {interface}'s, which chooses the interface for a group or a broadcast address without a route"
             ),
             Self::Tunnel { device, .. } => write!(f, "the tunnel is {device}"),
+            Self::Encapsulated { route, is_set } => {
+                write!(f, "encapsulated by {route}")?;
+                match (is_set, &route.device) {
+                    (true, _) => f.write_str(", its source set for all (ip sr tunsrc)"),
+                    (false, Some(device)) => write!(f, ", which gives it an address of {device}"),
+                    (false, None) => Ok(()),
+                }
+            }
             Self::Groups { interface, groups } => {
                 let groups: Vec<String> = groups.iter().map(IpAddr::to_string).collect();
                 write!(f, "programs have joined {} on {interface}", listed(&groups, "and"))

@@ -7,6 +7,7 @@ use pinif_ebpf::verdict::Kind;
 
 use super::{
     egress,
+    encapsulation::outer_source,
     facts::{Reached, demands_device, keeps_source_on_route, own_home, reached, reached_unbound},
     home,
 };
@@ -78,10 +79,15 @@ pub(in crate::findings) fn route_home(finding: &Finding, row: &Row) -> Vec<Remed
     match finding.ways.chosen_by {
         // Whoever asked takes the answer from no other address, and NAT changes none (`nf_nat_inet_fn`).
         ChosenBy::Asked => Vec::new(),
-        ChosenBy::Tunnel => moved_tunnel(finding, source)
-            .map(|tunnel| Remedy::RouteAndMoveTunnel(route, tunnel))
-            .into_iter()
-            .collect(),
+        ChosenBy::Tunnel => {
+            let of_route = source
+                .and_then(|source| outer_source(finding, Some(route.clone()), egress, source));
+            let of_device = || {
+                let tunnel = moved_tunnel(finding, source)?;
+                Some(Remedy::RouteAndMoveTunnel(route, tunnel))
+            };
+            of_route.or_else(of_device).into_iter().collect()
+        }
         _ => vec![Remedy::RouteAndTranslate(
             route,
             Translation {
@@ -127,6 +133,7 @@ pub(super) fn undecided(finding: &Finding, row: &Row, rule: Option<Arc<str>>) ->
         to: destination_address(finding),
         home: home(finding, row),
         allow: rule.map(|rule| (rule, egress(finding))),
+        is_for_unbound: reached_unbound(finding).is_some(),
     }
 }
 

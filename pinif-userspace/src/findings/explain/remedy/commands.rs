@@ -84,6 +84,7 @@ impl Remedy {
                 )]
             }
             Self::MoveTunnel(tunnel) => vec![tunnel.command()],
+            Self::OuterSource(source) => source.commands(),
             Self::DropLeaving(what) => what.command("postrouting").into_iter().collect(),
             Self::DropForwarded(what) => what.command("forward").into_iter().collect(),
             Self::DeleteRule(rule) => rule.deletion().into_iter().collect(),
@@ -222,7 +223,7 @@ fn quiet_arp(interface: &str) -> String {
 }
 
 impl NewRoute {
-    fn commands(&self) -> Vec<String> {
+    pub(super) fn commands(&self) -> Vec<String> {
         let all = std::iter::once(self).chain(&self.and);
         let lines = all.flat_map(Self::own_commands);
         lines.collect::<Option<_>>().unwrap_or_default()
@@ -305,10 +306,11 @@ impl Route {
         // One of several next hops cannot be written so.
         let beside = self.beside.as_deref().filter(|_| self.hops.len() <= 1)?;
         let mut line = format!(
-            "{} route replace {}{}",
+            "{} route replace {}{}{}",
             ip(source),
             self.prefix,
-            self.selects()
+            self.selects(),
+            self.encap()
         );
         if let Some(via) = self.via {
             line.push_str(&format!(" via {}{via}", family(via, source)));
@@ -390,7 +392,7 @@ fn table(number: u32) -> String {
     }
 }
 
-fn ip(address: IpAddr) -> &'static str {
+pub(super) fn ip(address: IpAddr) -> &'static str {
     if address.is_ipv4() { "ip" } else { "ip -6" }
 }
 

@@ -109,6 +109,8 @@ pub enum Remedy {
         home: Home,
         /// The rule that could allow it to leave where it left, and that interface.
         allow: Option<(Arc<str>, Arc<str>)>,
+        /// A route leads there that no bound socket follows, and the rule demands one.
+        is_for_unbound: bool,
     },
     /// Start the program by `pinif run`.
     RunBy {
@@ -149,6 +151,8 @@ pub enum Remedy {
     },
     /// Give a tunnel another local address: one of the interface where it left.
     MoveTunnel(MovedTunnel),
+    /// Give what a route encapsulates an address of the interface where it leaves.
+    OuterSource(OuterSource),
     /// Drop it where it leaves.
     DropLeaving(Dropped),
     /// Keep out of a rule what the kernel sends on each link that has IPv6, by an exception before it.
@@ -354,6 +358,19 @@ pub struct MovedTunnel {
     pub kind: String,
     /// The address.
     pub address: IpAddr,
+}
+
+/// What gives outer packets an address of the interface where they leave.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OuterSource {
+    /// The route that they lack to leave there; none where they do.
+    pub first: Option<Box<NewRoute>>,
+    /// The route that encapsulates.
+    pub route: Route,
+    /// The interface.
+    pub interface: Arc<str>,
+    /// An address of it, where one is set for all that is encapsulated (`ip sr tunsrc`); none where the route's own interface gives it.
+    pub set: Option<IpAddr>,
 }
 
 /// A setting of a program that pinif knows.

@@ -157,13 +157,21 @@ impl fmt::Display for Order<'_> {
                 let (to, and) = (destinations(to), And(and, "give "));
                 write!(f, "keep {to} out of {rule}{and}{beside}")
             }
-            Remedy::Decide { to, home, allow } => {
+            Remedy::Decide { to, home, allow, is_for_unbound } => {
                 let to = destination(*to);
-                write!(
-                    f,
-                    "decide where {to} belongs: no route leads there via {home}, so that a socket bound there would wait for a \
-                     neighbour that does not answer; give it a router there"
-                )?;
+                if *is_for_unbound {
+                    write!(
+                        f,
+                        "decide how {to} is reached: its route via {home} is behind a next-hop object or one of a group of them, \
+                         and no bound socket follows it; give it a route there without such objects"
+                    )?;
+                } else {
+                    write!(
+                        f,
+                        "decide where {to} belongs: no route leads there via {home}, so that a socket bound there would wait for \
+                         a neighbour that does not answer; give it a router there"
+                    )?;
+                }
                 match allow {
                     Some((rule, egress)) => write!(f, ", or let rule {rule} allow {egress}"),
                     None => Ok(()),
@@ -235,6 +243,7 @@ impl fmt::Display for Order<'_> {
                 "give {interface} an address of its own, or {address} as well"
             ),
             Remedy::MoveTunnel(tunnel) => write!(f, "{tunnel}"),
+            Remedy::OuterSource(source) => write!(f, "{source}"),
             Remedy::DropLeaving(Dropped { egress, what, .. }) => {
                 write!(f, "drop it where it leaves via {egress}")?;
                 match what {

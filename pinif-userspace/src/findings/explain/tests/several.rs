@@ -130,3 +130,38 @@ fn no_route_is_given_to_what_was_not_asked_about() {
         "give 10.0.0.2 and 10.9.0.2 a route via fab0 (`ip route replace 10.0.0.2 dev fab0; ip route replace 10.9.0.2 dev fab0`)"
     );
 }
+
+/// The rule demands a bound socket, which would not find the route that there is.
+#[test]
+fn a_route_that_no_bound_socket_follows_is_no_way() {
+    let causes = [Cause::certain(default_route())];
+    let mut finding = Circumstance {
+        also: &[Kind::Unpinned],
+        destination: "10.0.0.2:9",
+        rule: Some("control-plane"),
+        only_via_interfaces: &["fab0"],
+        causes: &causes,
+        ..circumstance(Kind::PolicyEscape)
+    }
+    .finding();
+    let text = |finding: &Finding| steps(finding).remove(0).text;
+    let mut ways = Ways {
+        home: vec![Way {
+            holds: false,
+            is_for_unbound: true,
+            ..way()
+        }],
+        ..Ways::default()
+    };
+    finding.ways = Arc::new(ways.clone());
+    assert_eq!(
+        text(&finding),
+        "decide how 10.0.0.2 is reached: its route via fab0 is behind a next-hop object or one of a group of them, and no bound \
+         socket follows it; give it a route there without such objects, or let rule control-plane allow eth1"
+    );
+    ways.home[0].reach = Reach::Nowhere;
+    finding.ways = Arc::new(ways);
+    assert!(
+        text(&finding).starts_with("decide where 10.0.0.2 belongs: no route leads there via fab0")
+    );
+}

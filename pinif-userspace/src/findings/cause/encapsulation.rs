@@ -1,0 +1,80 @@
+//! Which route encapsulated a packet. What leaves is the outer one: its destination is the first segment's, its source one of the route's
+//! interface (`set_tun_src`), and it is routed by these (`seg6_output`).
+
+use std::net::IpAddr;
+
+use pinif_ebpf::sighting::Origin;
+
+use super::{
+    links::links_down,
+    routing::{DSCP, described, leads_out},
+    tunnel::tunnel_of,
+};
+use crate::{
+    findings::{
+        decode::Sighted,
+        explain::{self, Cause, CauseKind},
+        scene::{LookUp, Scene},
+    },
+    host::routes::{Route, RouteQuery},
+};
+
+/// What an outer packet has in it: IPv4, IPv6, or Ethernet (RFC 8986, 10.1).
+const ENCAPSULATED: [u8; 3] = [4, 41, 143];
+
+/// What made a packet leave that a route encapsulated; nothing of others.
+pub(in crate::findings) fn encapsulated(
+    sighted: &Sighted,
+    scene: &Scene<'_>,
+    look_up: &mut LookUp<'_>,
+) -> Option<Vec<Cause>> {
+    let by = by_route(sighted, scene)?;
+    let headers = sighted.headers?;
+    let choice = look_up(&RouteQuery {
+        source: Some(headers.source),
+        input: sighted.arrived.filter(|_| sighted.origin == Origin::None),
+        mark: sighted.mark,
+        tos: headers.tos & DSCP,
+        ..RouteQuery::to(headers.destination)
+    });
+    let choice = choice.ok().filter(|one| leads_out(one, sighted.egress));
+    let route = choice.map(|one| described(&one, sighted.egress, scene));
+    let route = route.map(|route| Cause::certain(CauseKind::Route(route)));
+    let route: Vec<Cause> = route.into_iter().collect();
+    let mut causes = links_down(sighted, scene, &route);
+    causes.push(by);
+    causes.extend(route);
+    Some(causes)
+}
+
+/// The route that encapsulated a packet; certain where no other may have.
+pub(super) fn by_route(sighted: &Sighted, scene: &Scene<'_>) -> Option<Cause> {
+    let headers = sighted.headers?;
+    let is_outer = headers.destination.is_ipv6() && ENCAPSULATED.contains(&headers.protocol);
+    if !is_outer || tunnel_of(sighted, scene).is_some() {
+        return None;
+    }
+    let all = (scene.encapsulating)(headers.destination);
+    let own = |route: &Route| {
+        let interface = route.output.unwrap_or_default();
+        let own = scene.network.addresses.of(interface);
+        own.map(|own| own.address).filter(|own| match own {
+            IpAddr::V6(own) => !own.is_unicast_link_local(),
+            IpAddr::V4(_) => false,
+        })
+    };
+    let has_source = |route: &&Route| own(route).any(|own| own == headers.source);
+    let with: Vec<&Route> = all.iter().filter(has_source).collect();
+    let chosen = match with.is_empty() {
+        true => all.iter().collect(),
+        false => with,
+    };
+    let (first, others) = chosen.split_first()?;
+    Some(Cause {
+        certain: others.is_empty(),
+        kind: CauseKind::Encapsulated {
+            route: explain::Route::of(first, &scene.network.links),
+            is_set: !has_source(first) && own(first).next().is_some(),
+        },
+    })
+}
