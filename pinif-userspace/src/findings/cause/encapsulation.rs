@@ -19,8 +19,10 @@ use crate::{
     host::routes::{Route, RouteQuery},
 };
 
-/// What an outer packet has in it: IPv4, IPv6, or Ethernet (RFC 8986, 10.1).
-const ENCAPSULATED: [u8; 3] = [4, 41, 143];
+/// What an outer packet has in it (RFC 8986, 10.1).
+const IPV4: u8 = 4;
+const IPV6: u8 = 41;
+const ETHERNET: u8 = 143;
 
 /// What made a packet leave that a route encapsulated; nothing of others.
 pub(in crate::findings) fn encapsulated(
@@ -50,11 +52,17 @@ pub(in crate::findings) fn encapsulated(
 /// The route that encapsulated a packet; certain where no other may have.
 pub(super) fn by_route(sighted: &Sighted, scene: &Scene<'_>) -> Option<Cause> {
     let headers = sighted.headers?;
-    let is_outer = headers.destination.is_ipv6() && ENCAPSULATED.contains(&headers.protocol);
+    let is_outer =
+        headers.destination.is_ipv6() && matches!(headers.protocol, IPV4 | IPV6 | ETHERNET);
     if !is_outer || tunnel_of(sighted, scene).is_some() {
         return None;
     }
     let all = (scene.encapsulating)(headers.destination);
+    let is_of_family = |route: &&Route| match headers.protocol {
+        IPV4 => route.prefix.addr().is_ipv4(),
+        IPV6 => route.prefix.addr().is_ipv6(),
+        _ => true,
+    };
     let own = |route: &Route| {
         let interface = route.output.unwrap_or_default();
         let own = scene.network.addresses.of(interface);
@@ -64,12 +72,11 @@ pub(super) fn by_route(sighted: &Sighted, scene: &Scene<'_>) -> Option<Cause> {
         })
     };
     let has_source = |route: &&Route| own(route).any(|own| own == headers.source);
-    let with: Vec<&Route> = all.iter().filter(has_source).collect();
-    let chosen = match with.is_empty() {
-        true => all.iter().collect(),
-        false => with,
-    };
-    let (first, others) = chosen.split_first()?;
+    let mut fitting: Vec<&Route> = all.iter().filter(is_of_family).collect();
+    if fitting.iter().any(has_source) {
+        fitting.retain(has_source);
+    }
+    let (first, others) = fitting.split_first()?;
     Some(Cause {
         certain: others.is_empty(),
         kind: CauseKind::Encapsulated {

@@ -16,7 +16,7 @@ fn peer_decapsulates(bench: &Bench) {
     peer_has(bench, "fd09::7/128");
 }
 
-/// The route has the front's interface, and its first segment is on the backplane.
+/// The route has the front's interface, and its first segment is on the backplane. Another one, for IPv4, has the same.
 #[test]
 fn a_route_encapsulates_by_the_interface_where_its_packets_leave() {
     fn make(bench: &Bench) {
@@ -24,6 +24,10 @@ fn a_route_encapsulates_by_the_interface_where_its_packets_leave() {
         bench.run(
             "ip",
             "-6 route add fd09::/32 encap seg6 mode encap segs fd00::2 dev eth1 mtu 1400",
+        );
+        bench.run(
+            "ip",
+            "route add 10.9.0.0/16 encap seg6 mode encap.red segs fd00::2,fd00::3 dev eth1",
         );
     }
     Mistake {
