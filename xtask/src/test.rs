@@ -33,9 +33,9 @@ use crate::{
 const TASK: &str = "cargo xtask test";
 /// The profile that the tests are built by, on every kernel: with assertions, and optimized a little.
 pub const CHECKED: &str = "checked";
-/// How many tests run at a time for each processor: they wait for what they start, and for the kernel's lock of interfaces (RTNL) and its
-/// grace periods (RCU), for more than half of their time.
-const TESTS_OF_A_PROCESSOR: usize = 2;
+/// How many tests run at a time for two processors: they wait for what they start, and for the kernel's lock of interfaces (RTNL) and its
+/// grace periods (RCU), for half of their time. With more, what a test must see within a time comes too late on a machine that does something else.
+const TESTS_OF_TWO_PROCESSORS: usize = 3;
 /// The environment variable by which nextest takes how many run at a time.
 const TEST_THREADS: &str = "NEXTEST_TEST_THREADS";
 
@@ -162,10 +162,8 @@ fn count_this_kernel(workspace: &Workspace, args: &Args, report: &mut Report) ->
         .env(victoria::VARIABLE, victoria::directory(workspace));
     if env::var_os(TEST_THREADS).is_none() {
         let processors = thread::available_parallelism().map_or(1, NonZero::get);
-        nextest.env(
-            TEST_THREADS,
-            (TESTS_OF_A_PROCESSOR * processors).to_string(),
-        );
+        let tests = (TESTS_OF_TWO_PROCESSORS * processors).div_ceil(2);
+        nextest.env(TEST_THREADS, tests.to_string());
     }
     run_as_root(&mut nextest, workspace)?;
     let (tally, status) = count_nextest(&mut nextest)?;
