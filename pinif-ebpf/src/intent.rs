@@ -239,6 +239,14 @@ impl SocketRecord {
         }
     }
 
+    /// Whether it has a local end at any address by which it sends from this endpoint, of its namespace.
+    #[inline(always)]
+    pub fn sends_by_local_end(&self, endpoint: &Endpoint) -> bool {
+        self.flags & (flag::LOCAL_END | flag::BOUND_ADDRESS) == flag::LOCAL_END
+            && self.local_port == endpoint.port
+            && self.local_protocol == endpoint.protocol
+    }
+
     /// Writes the local endpoint that it sends from, bound to this device, as the entry of this socket has it.
     #[inline(always)]
     pub fn sends_from(&mut self, endpoint: &Endpoint, bound: IfIndex, entered_as: SocketCookie) {

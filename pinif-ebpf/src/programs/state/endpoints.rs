@@ -35,7 +35,7 @@ pub fn enter(skb: Skb, record: &SocketRecord, endpoint: &Endpoint, bound: IfInde
 verified_once! {
     /// The rare rest of [`enter`].
     fn pinif_enter_endpoint(skb) {
-        if let Some(Scratch { endpoint, flow, skb: place, .. }) = scratch::get(skb)
+        if let Some(Scratch { endpoint, former, flow, skb: place, .. }) = scratch::get(skb)
             && let Some(sock) = Sock::new(skb.sock())
         {
             let full = sock.full();
@@ -55,7 +55,7 @@ verified_once! {
                 enter_listener(record, endpoint, flow);
             } else {
                 flow.cookie = skb.cookie();
-                renew(record, endpoint, flow);
+                renew(record, endpoint, flow, former);
             }
         }
         0
@@ -76,16 +76,16 @@ fn enter_listener(record: &mut SocketRecord, endpoint: &Endpoint, flow: &mut Flo
 }
 
 #[inline(always)]
-fn renew(record: &mut SocketRecord, endpoint: &Endpoint, flow: &mut Flow) {
+fn renew(record: &mut SocketRecord, endpoint: &Endpoint, flow: &mut Flow, former: &mut Endpoint) {
     let is_entered = record.is_entered(flow.cookie);
     let mut joined = None;
     let mut is_at_local_end = false;
     if record.has(flag::HOOKED) {
         is_at_local_end = sends_by_local_end(record, endpoint, flow);
-        let before = record.endpoint();
-        let is_there = are_same(&before, endpoint) && record.entered_as == flow.cookie;
+        *former = record.endpoint();
+        let is_there = are_same(former, endpoint) && record.entered_as == flow.cookie;
         if is_entered && (is_at_local_end || !is_there) {
-            leave(&before, record.entered_as, None);
+            leave(former, record.entered_as, None);
         }
         if !is_at_local_end {
             joined = join(endpoint, flow);
@@ -114,13 +114,13 @@ fn renew(record: &mut SocketRecord, endpoint: &Endpoint, flow: &mut Flow) {
 /// socket sends from: one entry is made for it, and removed, in place of two.
 #[inline(always)]
 fn sends_by_local_end(record: &SocketRecord, endpoint: &Endpoint, flow: &Flow) -> bool {
+    if !record.sends_by_local_end(endpoint) {
+        return false;
+    }
     let at_any_address = Endpoint {
         address: Address::UNSPECIFIED,
         ..*endpoint
     };
-    if !record.has(flag::LOCAL_END) || !are_same(&record.local_end(), &at_any_address) {
-        return false;
-    }
     let Some(Entry {
         known, sent_from, ..
     }) = table::entry(&at_any_address)

@@ -45,6 +45,8 @@ pub struct Scratch {
     pub new: NewFinding,
     /// The local endpoint that its socket is to be known by.
     pub endpoint: Endpoint,
+    /// The one that it was known by before. Here, and not on the stack: before Linux 6.12, the frames of all calls have 512 bytes.
+    pub former: Endpoint,
     /// What is entered for that.
     pub flow: Flow,
     /// Where the packet is counted among its samples.
