@@ -88,7 +88,7 @@ pub(super) fn ways(
     ways
 }
 
-/// The address that a packet of a query could have by an interface ([`Ways::source`]).
+/// The address that a packet of a query could have by an interface ([`Way::source`]).
 pub(super) fn source(
     interface: IfIndex,
     query: &RouteQuery,
