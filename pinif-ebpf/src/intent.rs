@@ -218,25 +218,15 @@ impl SocketRecord {
     /// The local endpoint that it sent from last.
     #[inline(always)]
     pub fn endpoint(&self) -> Endpoint {
-        Endpoint {
-            netns: self.netns,
-            address: self.endpoint_address,
-            port: self.endpoint_port,
-            protocol: self.endpoint_protocol,
-            _pad: [0; 5],
-        }
+        let (port, protocol) = (self.endpoint_port, self.endpoint_protocol);
+        Endpoint::of(self.netns, self.endpoint_address, port, protocol)
     }
 
     /// The local end that it will send from as far as the hooks know: the unspecified address where `bind()` was not called with another.
     #[inline(always)]
     pub fn local_end(&self) -> Endpoint {
-        Endpoint {
-            netns: self.netns,
-            address: self.address_of_bind(),
-            port: self.local_port,
-            protocol: self.local_protocol,
-            _pad: [0; 5],
-        }
+        let (port, protocol) = (self.local_port, self.local_protocol);
+        Endpoint::of(self.netns, self.address_of_bind(), port, protocol)
     }
 
     /// Whether it has a local end at any address by which it sends from this endpoint, of its namespace.

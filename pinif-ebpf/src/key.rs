@@ -116,6 +116,20 @@ pub struct Endpoint {
     pub _pad: [u8; 5],
 }
 
+impl Endpoint {
+    /// The endpoint of a namespace; the port is in host byte order.
+    #[inline(always)]
+    pub const fn of(netns: NetNsCookie, address: Address, port: u16, protocol: u8) -> Self {
+        Self {
+            netns,
+            address,
+            port,
+            protocol,
+            _pad: [0; 5],
+        }
+    }
+}
+
 /// An interface of a namespace, as the kernel maps are keyed.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -2,7 +2,7 @@
 
 use pinif_ebpf::{
     intent::{NO_USER, SocketRecord, flag},
-    key::{Address, IfIndex, NetNsCookie, SocketCookie},
+    key::{Address, Endpoint, IfIndex, NetNsCookie, SocketCookie},
     packet::Packet,
     sighting::{Origin, Sighting},
 };
@@ -133,7 +133,7 @@ fn socket(
         && !packet.later_fragment
     {
         let (port, protocol) = (packet.source_port, packet.protocol);
-        let endpoint = endpoints::of(reread(&layer.netns), packet.source, port, protocol);
+        let endpoint = Endpoint::of(reread(&layer.netns), packet.source, port, protocol);
         endpoints::enter(skb, record, &endpoint, bound);
     }
     from_record(sighting, record);
@@ -160,17 +160,28 @@ fn record_of(
     }
     // Through a map: the verifier allows no arithmetic on the pointer itself.
     sighting.socket_inode = sock.as_ptr() as u64;
-    let netns = NetNsCookie(namespace::of(reread(&sighting.socket_inode)));
-    if let Some(known) = known {
-        known.netns = netns;
-        return Some(known);
-    }
+    let record = match known {
+        Some(known) => known,
+        None => make_record(sighting, skb, sock, kind, family)?,
+    };
+    record.netns = NetNsCookie(namespace::of(reread(&sighting.socket_inode)));
+    Some(record)
+}
+
+/// The record of a socket that has none, whose structure `socket_inode` points to; none of the kernel's own.
+#[inline(always)]
+fn make_record(
+    sighting: &mut Sighting,
+    skb: Skb,
+    sock: FullSock,
+    kind: u32,
+    family: u32,
+) -> Option<&'static mut SocketRecord> {
     if struct_sock::is_kernels(reread(&sighting.socket_inode), kind) {
         return None;
     }
     let record = records::of_or_insert(sock.as_ptr().cast())?;
     record.flags = flag::OWNED;
-    record.netns = netns;
     if family == AF_PACKET {
         // No hook sees these made; but they send in their process's system call, always (`packet_snd`).
         task::write_current(&mut record.owner);
@@ -203,7 +214,7 @@ fn timewait_or_request(
                 && !record.has(flag::ENDPOINT)
             {
                 let (port, protocol) = (packet.source_port, packet.protocol);
-                let endpoint = endpoints::of(reread(&layer.netns), packet.source, port, protocol);
+                let endpoint = Endpoint::of(reread(&layer.netns), packet.source, port, protocol);
                 endpoints::enter(skb, record, &endpoint, sock.bound_device());
             }
             record

@@ -8,7 +8,7 @@ use aya_ebpf::{
 };
 use pinif_ebpf::{
     intent::SocketRecord,
-    key::{IfIndex, NetNsCookie},
+    key::{Endpoint, IfIndex, NetNsCookie},
     policy::{Active, InForce},
     verdict::Traffic,
     verdict_cache::{
@@ -291,7 +291,7 @@ fn look_at_others(
     match shared.find_in_cache(&FlowCacheMap) {
         Ok((found, reach)) => {
             let source = shared.flow.source_address();
-            let endpoint = endpoints::of(netns, source, facts.port, facts.protocol);
+            let endpoint = Endpoint::of(netns, source, facts.port, facts.protocol);
             endpoints::enter(skb, record, &endpoint, shared.bound);
             keys.put_in_record(record, found, reach);
             entry(u64::MAX, found)

@@ -8,7 +8,7 @@ use pinif_ebpf::{
     packet::{Packet, protocol},
 };
 
-use self::table::{Entry, leave, put, put_lingering};
+use self::table::{Entry, leave, put, put_lingering, put_lingering_at_address};
 use super::{
     findings::atomic_add,
     lower_devices, owners, records,
@@ -186,9 +186,8 @@ pub fn enter_local_end(
         if !table::enter_new(&local_end, &mut flow) {
             take(&local_end, &mut flow);
         }
-    } else if !local_end.address.is_unspecified() {
-        // Among those that were closed, none is looked for by any address.
-        put_lingering(&local_end, &flow);
+    } else {
+        put_lingering_at_address(&local_end, &flow);
     }
     record.sends_bound_to(bound);
     record.flags &= !flag::LOCAL_END_STALE;
@@ -270,7 +269,7 @@ pub fn find(netns: NetNsCookie, packet: &Packet, arrived: IfIndex) -> Option<&'s
     if packet.later_fragment {
         return None;
     }
-    let mut endpoint = of(netns, packet.source, packet.source_port, packet.protocol);
+    let mut endpoint = Endpoint::of(netns, packet.source, packet.source_port, packet.protocol);
     let address = endpoint.address;
     let mut flow = table::get(&endpoint);
     if flow.is_none() && packet.source_port != 0 {
@@ -316,16 +315,4 @@ fn flow(record: &SocketRecord, cookie: SocketCookie, bound: IfIndex) -> Flow {
     };
     copy(&mut flow.owner, &record.owner);
     flow
-}
-
-/// The endpoint of a namespace; the port is in host byte order.
-#[inline(always)]
-pub fn of(netns: NetNsCookie, address: Address, port: u16, protocol: u8) -> Endpoint {
-    Endpoint {
-        netns,
-        address,
-        port,
-        protocol,
-        _pad: [0; 5],
-    }
 }

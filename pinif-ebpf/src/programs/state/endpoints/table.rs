@@ -117,12 +117,7 @@ pub fn put(endpoint: &Endpoint, flow: &mut Flow) -> u32 {
     };
     if let Some(loss) = refused {
         losses::add_inline(loss);
-        // Among those that were closed, none is looked for by any address.
-        return if endpoint.address.is_unspecified() {
-            0
-        } else {
-            put_lingering(endpoint, flow)
-        };
+        return put_lingering_at_address(endpoint, flow);
     }
     if before.is_none() {
         charge(share, flow.charged);
@@ -136,6 +131,15 @@ pub fn put_lingering(endpoint: &Endpoint, flow: &Flow) -> u32 {
         losses::add_inline(why(error));
     }
     0
+}
+
+/// The same of one that may be for any address: by that, none is looked for among those that linger.
+#[inline(always)]
+pub fn put_lingering_at_address(endpoint: &Endpoint, flow: &Flow) -> u32 {
+    if endpoint.address.is_unspecified() {
+        return 0;
+    }
+    put_lingering(endpoint, flow)
 }
 
 /// What the kernel's refusal of an entry is counted as. A full table has its own error (`htab_map_update_elem`).
