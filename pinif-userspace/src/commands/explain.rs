@@ -13,7 +13,7 @@ use pinif_ebpf::verdict::Kind;
 
 use super::asking::Asked;
 use crate::{
-    findings::{kinds, line::FindingLine},
+    findings::{finding::FindingId, kinds, line::FindingLine},
     text::{
         escape::{visible, visible_path},
         streams,
@@ -27,8 +27,6 @@ mod text;
 const STANDARD_INPUT: &str = "-";
 /// The least similarity (Jaro and Winkler) of a word and the kind that is suggested for it.
 const SIMILARITY: f64 = 0.8;
-/// How many hexadecimal digits an id has.
-const ID_DIGITS: usize = 12;
 
 /// The arguments of `pinif explain`.
 #[derive(Args, Clone, Debug)]
@@ -54,7 +52,7 @@ pub struct ExplainArgs {
 pub fn run(args: ExplainArgs) -> Result<ExitCode> {
     let columns = streams::columns(io::stdout());
     let text = match (&args.what, &args.from) {
-        (Some(what), None) if is_id(what) && named(what).is_none() => {
+        (Some(what), None) if FindingId::is_id(what) && named(what).is_none() => {
             let finding = of_running(what, &args.asked)?;
             match named_in(what, &finding) {
                 Some(named) => format!("{named}:\n\n{}", whole(&finding, columns)),
@@ -109,10 +107,11 @@ pub(super) fn named_in(id: &str, found: &FindingLine) -> Option<String> {
 
 /// A finding of the auditor that runs, or the one that it is named in.
 pub(super) fn of_running(id: &str, asked: &Asked) -> Result<FindingLine> {
-    if !is_id(id) {
+    if !FindingId::is_id(id) {
         bail!(
-            "`{}` is no id of a finding, which has {ID_DIGITS} hexadecimal digits; `pinif findings` lists them",
-            visible(id)
+            "`{}` is no id of a finding, which has {} hexadecimal digits; `pinif findings` lists them",
+            visible(id),
+            FindingId::DIGITS
         );
     }
     let finding = asked
@@ -142,7 +141,8 @@ fn of_kind(word: &str) -> Result<String> {
     // Part of an id, or one that was copied with something beside it.
     if word.len() >= 4 && word.bytes().all(|byte| byte.is_ascii_hexdigit()) {
         bail!(
-            "`{word}` is no kind, and no id of a finding, which has {ID_DIGITS} hexadecimal digits; `pinif findings` lists them"
+            "`{word}` is no kind, and no id of a finding, which has {} hexadecimal digits; `pinif findings` lists them",
+            FindingId::DIGITS
         );
     }
     let similarity = |kind: &Kind| strsim::jaro_winkler(kind.name(), word);
@@ -166,11 +166,6 @@ fn of_kind(word: &str) -> Result<String> {
 
 fn named(word: &str) -> Option<Kind> {
     Kind::ALL.into_iter().find(|kind| kind.name() == word)
-}
-
-/// Whether a word is written as ids are ([`crate::findings::finding::FindingId`]).
-fn is_id(word: &str) -> bool {
-    word.len() == ID_DIGITS && word.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
 /// The findings of an audit's output, each as its last line has it, in the order of their first lines.

@@ -224,6 +224,13 @@ fn owner(sighting: &Sighting, origin: Origin) -> Option<Owner> {
     (known && owner.uid != NO_USER).then(|| Owner::decode(owner))
 }
 
+impl Sighted {
+    /// Where a packet came in that this host passes on for others; none of its own.
+    pub fn forwarded_from(&self) -> Option<IfIndex> {
+        self.arrived.filter(|_| self.origin == Origin::None)
+    }
+}
+
 impl Owner {
     /// Which process it is, as `/proc` has it; none where it is not in there.
     pub fn id(&self) -> Option<ProcessId> {

@@ -228,7 +228,7 @@ fn source_owner(sighted: &Sighted, scene: &Scene<'_>) -> Option<IfIndex> {
 /// interface.
 fn parted_zone<'a>(sighted: &Sighted, scene: &Scene<'a>) -> Option<(IfIndex, &'a str)> {
     let (asked, left) = (sighted.arrived?, sighted.egress);
-    let (came, went) = (zones(asked, scene), zones(left, scene));
+    let [came, went] = zones([asked, left], scene);
     contained_zones(scene).find_map(|(number, zone)| {
         match (came.contains(number), went.contains(number)) {
             (true, false) => Some((asked, zone)),
@@ -239,7 +239,7 @@ fn parted_zone<'a>(sighted: &Sighted, scene: &Scene<'a>) -> Option<(IfIndex, &'a
 }
 
 fn contained_zone<'a>(interface: IfIndex, scene: &Scene<'a>) -> Option<&'a str> {
-    let zones = zones(interface, scene);
+    let [zones] = zones([interface], scene);
     let mut contained = contained_zones(scene);
     let (_, zone) = contained.find(|&(number, _)| zones.contains(number))?;
     Some(zone)
@@ -252,11 +252,13 @@ fn contained_zones<'a>(scene: &Scene<'a>) -> impl Iterator<Item = (usize, &'a st
     contained.map(|(number, zone)| (number, zone.name.as_str()))
 }
 
-/// The zones that an interface is in.
-fn zones(interface: IfIndex, scene: &Scene<'_>) -> ZoneSet {
+/// The zones that each of these interfaces is in.
+fn zones<const N: usize>(interfaces: [IfIndex; N], scene: &Scene<'_>) -> [ZoneSet; N] {
     let membership = membership(&scene.network.links, scene.policy);
-    let zones = membership.get(&interface).copied();
-    zones.unwrap_or_else(|| scene.policy.zones_of(&(scene.name)(interface)))
+    interfaces.map(|interface| {
+        let zones = membership.get(&interface).copied();
+        zones.unwrap_or_else(|| scene.policy.zones_of(&(scene.name)(interface)))
+    })
 }
 
 /// The process that the hooks take to have the socket: as it is now, or, if it is gone, as they knew it.

@@ -14,12 +14,19 @@ impl FindingId {
         Self(fnv1a(key.iter().copied()))
     }
 
+    /// How many hexadecimal digits are written of it.
+    pub const DIGITS: usize = 12;
     /// What is written of it.
     const WRITTEN: u64 = 0xffff_ffff_ffff;
 
+    /// Whether a word is written as ids are.
+    pub fn is_id(word: &str) -> bool {
+        word.len() == Self::DIGITS && word.bytes().all(|byte| byte.is_ascii_hexdigit())
+    }
+
     /// Whether it is the one that was written so.
     pub fn is_written(self, text: &str) -> bool {
-        let number = (text.len() == 12).then(|| u64::from_str_radix(text, 16).ok());
+        let number = (text.len() == Self::DIGITS).then(|| u64::from_str_radix(text, 16).ok());
         number.flatten() == Some(self.0 & Self::WRITTEN)
     }
 }

@@ -3,8 +3,6 @@
 
 use std::net::IpAddr;
 
-use pinif_ebpf::sighting::Origin;
-
 use super::{
     links::links_down,
     routing::{DSCP, described, leads_out},
@@ -34,7 +32,7 @@ pub(in crate::findings) fn encapsulated(
     let headers = sighted.headers?;
     let choice = look_up(&RouteQuery {
         source: Some(headers.source),
-        input: sighted.arrived.filter(|_| sighted.origin == Origin::None),
+        input: sighted.forwarded_from(),
         mark: sighted.mark,
         tos: headers.tos & DSCP,
         ..RouteQuery::to(headers.destination)

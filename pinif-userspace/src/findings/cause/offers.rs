@@ -59,7 +59,7 @@ pub(in crate::findings) fn offers(
         tos: headers.tos,
         ..query.clone()
     };
-    let forwarded = sighted.arrived.filter(|_| sighted.origin == Origin::None);
+    let forwarded = sighted.forwarded_from();
     let followed = RouteQuery {
         source: match forwarded {
             Some(_) => Some(headers.source),

@@ -209,8 +209,7 @@ fn instead(
     let Ok(taken) = look_up(asked) else {
         return Vec::new();
     };
-    let key = |route: &routes::Route| (route.table, route.prefix, route.tos, route.metric);
-    if key(&taken.route) != key(route) || taken.route.way_by(interface).is_some() {
+    if taken.route.key() != route.key() || taken.route.way_by(interface).is_some() {
         return Vec::new();
     }
     let choice = look_up(&RouteQuery {

@@ -239,7 +239,7 @@ pub(in crate::findings) struct Asked {
 impl Asked {
     pub fn of(sighted: &Sighted, scene: &Scene<'_>) -> Option<Self> {
         let headers = sighted.headers?;
-        let forwarded = sighted.arrived.filter(|_| sighted.origin == Origin::None);
+        let forwarded = sighted.forwarded_from();
         let bound = bound_source(sighted);
         // A packet that NAT changed was routed before that; its destination, after it.
         let source = match nat::before(sighted, scene) {

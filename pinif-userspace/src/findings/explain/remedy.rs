@@ -1,12 +1,15 @@
 //! What fixes a finding: the remedies that there are, the commands and socket options that they are made of, and their words.
 
+mod bound;
 mod commands;
 mod destinations;
 mod dropped;
 mod encapsulation;
 mod meets;
 mod model;
+mod restored;
 mod service;
+mod tunnel;
 mod words;
 
 pub use dropped::{Dropped, Port, Traffic};

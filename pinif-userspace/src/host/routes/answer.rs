@@ -170,6 +170,12 @@ impl Route {
         }
     }
 
+    /// What tables distinguish routes by (`fib_find_alias`, `fib6_add_rt2node`): of several that have all this, those that were appended
+    /// (`NLM_F_APPEND`), the first is taken.
+    pub fn key(&self) -> (u32, IpNet, u8, u32) {
+        (self.table, self.prefix, self.tos, self.metric)
+    }
+
     /// The way by an interface, if it leads there.
     pub fn way_by(&self, interface: IfIndex) -> Option<Hop> {
         let chosen = Hop {

@@ -126,9 +126,8 @@ fn best(mut all: Vec<Route>, output: Option<IfIndex>) -> Option<(Route, Vec<Rout
     let route = all.remove(place);
     let is_default = route.prefix.prefix_len() == 0;
     let may_follow = is_default || route.prefix.addr().is_ipv6();
-    let key = |route: &Route| (route.prefix, route.tos, route.metric);
     let instead = all.into_iter().enumerate().filter(|(number, other)| {
-        output.is_some() && key(other) == key(&route) && (may_follow || *number < place)
+        output.is_some() && other.key() == route.key() && (may_follow || *number < place)
     });
     let instead = instead.map(|(_, other)| other).collect();
     Some((route, instead))

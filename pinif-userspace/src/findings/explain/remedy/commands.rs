@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use super::model::{Lost, MovedTunnel, NewRoute, OutOfRule, Remedy, Then, Translation};
+use super::model::{Lost, NewRoute, OutOfRule, Remedy, Then, Translation};
 use crate::{
     findings::{
         explain::{
@@ -346,16 +346,6 @@ impl OutOfRule {
         }
         let own = self.to.iter().map(line);
         own.chain(others.into_iter().flatten()).collect()
-    }
-}
-
-impl MovedTunnel {
-    fn command(&self) -> String {
-        let (device, kind) = (word(&self.device), word(&self.kind));
-        format!(
-            "ip link set dev {device} type {kind} local {}",
-            self.address
-        )
     }
 }
 

@@ -3,24 +3,17 @@
 use std::{fmt, net::IpAddr};
 
 use super::{
+    bound::{STAYS, bind},
     destinations::{And, destination, destinations},
     dropped::{Dropped, Traffic},
-    model::{Lost, MovedTunnel, OutOfRule, Remedy, Setting, Then, Translation},
+    model::{OutOfRule, Remedy, Setting, Translation},
+    restored::restored,
 };
 use crate::{
-    findings::explain::{Home, route::show_groups, step::in_brackets},
+    findings::explain::{route::show_groups, step::in_brackets},
     host::namespaces::Enter,
     text::words::listed,
 };
-
-impl fmt::Display for MovedTunnel {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            device, address, ..
-        } = self;
-        write!(f, "give the tunnel {device} the local address {address}")
-    }
-}
 
 impl Remedy {
     /// An order to the reader, without a full stop; the commands that do it are in brackets.
@@ -293,33 +286,7 @@ impl fmt::Display for Order<'_> {
                 "route it otherwise where it is sent, or drop it at the egress hook of {interface} (nft, a table of the family netdev): no \
                  route or forward chain here sees it"
             ),
-            Remedy::Restore { link, lost, then } => {
-                match lost {
-                    Lost::Down { is_bare, .. } => {
-                        write!(f, "bring {link} up")?;
-                        if *is_bare {
-                            f.write_str(", give it its address of IPv6 again, which the kernel removed when it went down")?;
-                        }
-                    }
-                    Lost::Carrier => write!(
-                        f,
-                        "give {link} a carrier (its cable, the other end, or the interface below it)"
-                    )?,
-                    Lost::Gone => write!(f, "bring {link} back")?,
-                }
-                match then {
-                    Then::Nothing => Ok(()),
-                    Then::DropAt(egress) => {
-                        write!(f, ", and drop on {egress} what must not leave via it")
-                    }
-                    Then::Route(route) => write!(f, ", and {route}"),
-                    Then::Bind(home) => {
-                        f.write_str(", and ")?;
-                        bind(f, home)?;
-                        f.write_str(STAYS)
-                    }
-                }
-            }
+            Remedy::Restore { link, lost, then } => restored(f, link, lost, then),
             Remedy::EndSubflow(remedy) => f.write_str(&remedy.order(self.enter)),
             Remedy::RemoveRedirect {
                 rule: Some(rule), ..
@@ -391,12 +358,6 @@ impl fmt::Display for Order<'_> {
             }
         }
     }
-}
-
-const STAYS: &str = ": a bound socket leaves via no other interface";
-
-fn bind(f: &mut fmt::Formatter<'_>, home: &Home) -> fmt::Result {
-    write!(f, "bind the socket to {home} with SO_BINDTODEVICE")
 }
 
 /// What such packets go to: the groups of a link (RFC 4291, 2.7), or one address.
