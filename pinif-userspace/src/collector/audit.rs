@@ -123,6 +123,8 @@ pub(super) struct Audit {
     pub(super) findings: u64,
     /// The sum of what was counted by then: another where a finding has grown.
     pub(super) counted: u64,
+    /// Of how many findings more was asked since the last reading began ([`Audit::ask_about`]).
+    pub(super) asked: u32,
     pub(super) losses: Losses,
     pub(super) rate_limit: RateLimit,
     /// Some finding has a counter.

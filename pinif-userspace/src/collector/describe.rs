@@ -19,10 +19,12 @@ use crate::{
     findings::{
         decode::{Sighted, decode},
         enrich,
+        explain::Cause,
         finding::Finding,
         process::Process,
         scene::{LookUp, Scene},
         shared::Shared,
+        ways::Ways,
     },
     host::{
         conntrack, entrance, groups,
@@ -61,40 +63,37 @@ impl Audit {
 
     /// Takes the destinations that an open finding has seen by now: each is asked about once. Whether one was.
     pub(super) fn on_destinations(&mut self, key: &FindingKey, state: &FindingState) -> bool {
-        let seen = || state.samples.of(Of::Destination);
-        if seen().nth(1).is_none() {
-            return false;
-        }
-        let seen: Vec<Destination> = seen().map(|one| one.destination()).collect();
         let entry = Key::Counted(*key);
         let Some(place) = self.ledger.place(&entry) else {
             return false;
         };
-        let is_known = |one: &Destination| {
-            let finding = self.ledger.open(place);
-            let address = one.address.ip();
-            let is_first = finding
-                .flow
-                .is_some_and(|flow| flow.destination.address == address);
-            is_first || finding.ways.other(address).is_some()
-        };
-        if seen.iter().all(is_known) || !enrich::is_of_route(self.ledger.open(place)) {
+        let Some(others) = others_of(self.ledger.open(place), state) else {
             return false;
-        }
+        };
         let finding = self.ledger.open(place).clone();
         let Some(sighted) = decode(key, &state.sighting) else {
             return false;
         };
-        let known = self.in_scene(key, &sighted, None, |sighted, scene, look_up, shared| {
-            enrich::others(&finding, sighted, &seen, scene, look_up, shared)
-        });
-        if let Some((causes, ways)) = known.flatten() {
+        if let Some((causes, ways)) = self.ask_others(key, &sighted, &finding, &others) {
             self.ledger.refine(&entry, |finding| {
                 finding.causes = causes;
                 finding.ways = ways;
             });
         }
         true
+    }
+
+    /// What led a finding's packets out, with those to these destinations, and how they are led home.
+    pub(super) fn ask_others(
+        &mut self,
+        key: &FindingKey,
+        sighted: &Sighted,
+        finding: &Finding,
+        others: &[Destination],
+    ) -> Option<(Arc<[Cause]>, Arc<Ways>)> {
+        self.in_scene(key, sighted, None, |sighted, scene, look_up, shared| {
+            enrich::others(finding, sighted, others, scene, look_up, shared)
+        })?
     }
 
     /// Asks again what led a finding's packets out that has grown, where it was but likely that a route did ([`enrich::again`]). Whether it
@@ -217,6 +216,22 @@ impl Audit {
             &mut self.shared,
         ))
     }
+}
+
+/// The destinations that a finding has seen by now, where not each was asked about.
+pub(super) fn others_of(finding: &Finding, state: &FindingState) -> Option<Vec<Destination>> {
+    let seen = || state.samples.of(Of::Destination);
+    seen().nth(1)?;
+    let seen: Vec<Destination> = seen().map(|one| one.destination()).collect();
+    let is_known = |one: &Destination| {
+        let address = one.address.ip();
+        let is_first = finding
+            .flow
+            .is_some_and(|flow| flow.destination.address == address);
+        is_first || finding.ways.other(address).is_some()
+    };
+    let is_done = seen.iter().all(is_known) || !enrich::is_of_route(finding);
+    (!is_done).then_some(seen)
 }
 
 /// The rule that a finding's key names, in the newest of these policies that has one of its name, and its number there.

@@ -14,6 +14,7 @@ use pinif_ebpf::{
 use super::{
     audit::{Audit, When},
     deliveries::{has_arrived, is_undelivered},
+    describe::others_of,
     key::Key,
     ledger::Due,
     moment::Moment,
@@ -34,7 +35,7 @@ use crate::{
 
 /// The other destinations of no more findings than these are asked about at one reading: a tenth of a second's worth, where each has the
 /// most that are known, for the control socket waits meanwhile. The others wait for the next, a second later.
-const ASKED_AT_ONCE: u32 = 64;
+pub(super) const ASKED_AT_ONCE: u32 = 64;
 
 impl Audit {
     /// Enters a finding into the ledger and shows it; later, where it is one of very many.
@@ -65,6 +66,16 @@ impl Audit {
         let Some(mut finding) = self.describe(key, &sighted, process, state.count, None) else {
             return;
         };
+        // It may have been sent elsewhere since its first packet, and no reading may follow.
+        if let Some(others) = others_of(&finding, &state) {
+            self.ask_about(|audit| {
+                let known = audit.ask_others(key, &sighted, &finding, &others);
+                if let Some((causes, ways)) = known {
+                    (finding.causes, finding.ways) = (causes, ways);
+                }
+                true
+            });
+        }
         let seen = self.last_seen(&finding, &sighted, now);
         let entry = Key::Counted(*key);
         finding.accepted = self.accepted(&entry, &finding);
@@ -136,7 +147,7 @@ impl Audit {
         let mut batches = self.counters.findings()?;
         let hears = self.hooks.hears();
         (self.findings, self.counted) = (0, 0);
-        let mut asked = 0;
+        self.asked = 0;
         while let Some(batch) = batches
             .next()
             .context("the findings cannot be read from their map")?
@@ -155,10 +166,10 @@ impl Audit {
                     new.push((key, state));
                     continue;
                 }
-                if asked < ASKED_AT_ONCE {
-                    asked += u32::from(self.on_destinations(&key, &state));
-                    asked += u32::from(self.on_growth(&key, &state));
-                }
+                self.ask_about(|audit| {
+                    let is_asked = audit.on_destinations(&key, &state);
+                    audit.on_growth(&key, &state) || is_asked
+                });
                 self.take_state(&entry, &key, &state, now);
             }
             // The table has no order, and people read them by time.
@@ -169,12 +180,19 @@ impl Audit {
                 self.take_state(&Key::Counted(key), &key, &state, now);
             }
         }
-        if asked > 0 {
+        if self.asked > 0 {
             // There may be more of them, for the next reading.
             self.pace.wake();
         }
         self.relate_grown();
         Ok(())
+    }
+
+    /// Has the machine asked about a finding, where that was not done for too many since the last reading began. `ask` answers whether it was.
+    fn ask_about(&mut self, ask: impl FnOnce(&mut Self) -> bool) {
+        if self.asked < ASKED_AT_ONCE {
+            self.asked += u32::from(ask(self));
+        }
     }
 
     /// Takes what was read of a finding beside its count.

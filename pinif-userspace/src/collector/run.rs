@@ -26,6 +26,7 @@ use super::{
     orders::Orders,
     pace::{READ_EVERY, Sums},
     plan::{Order, Plan},
+    report::ASKED_AT_ONCE,
     timer::{TOGETHER, Timer},
     totals, waiting,
 };
@@ -37,7 +38,8 @@ use crate::{
 
 /// How many questions are answered before whatever else has happened is looked at.
 const QUESTIONS: usize = 16;
-/// How long the end waits for processes that are still looked for, and then for rules that are still read.
+/// How long the end asks about the other destinations of findings, then waits for processes that are still looked for, and then for rules that
+/// are still read.
 const SEARCH_PATIENCE: Duration = Duration::from_secs(1);
 
 /// Audits until the first of `stops`, until the plan's time is over or until the hub says that a reader has left, and returns the
@@ -330,7 +332,11 @@ impl Audit {
         }
         // A packet that is inside the programs is counted to its end.
         wait_for_running_programs();
+        let read = Instant::now();
         self.read_findings(When::Now)?;
+        while self.asked >= ASKED_AT_ONCE && read.elapsed() < SEARCH_PATIENCE {
+            self.read_findings(When::Now)?;
+        }
         self.end_foreseeing().await;
         for (key, process) in self.searches.rest(SEARCH_PATIENCE).await {
             self.on_process(&key, process);

@@ -213,6 +213,7 @@ impl Audit {
             growing: Growing::default(),
             findings: 0,
             counted: 0,
+            asked: 0,
             rate_limit: RateLimit::new(),
             interfaces: plan.interfaces,
             duration: plan.duration,

@@ -1,5 +1,7 @@
 //! One wrong route, and many destinations: one finding, whose remedy ends it for all of them.
 
+use nix::sys::signal::Signal;
+
 use crate::bench::carry::on_card;
 use crate::bench::{Bench, Need, Report, scenario};
 use pinif_userspace::findings::line::FindingLine;
@@ -81,6 +83,9 @@ fn each_destination_of_a_finding_gets_a_route() {
     );
 }
 
+const BACKPLANE: &str = "[zone.backplane]\ninterfaces = [\"fab*\"]\n[[rule]]\nname = \"test\"\ndestination = [\"198.18.0.0/15\", \
+                         \"fd00::/64\"]\nonly_via = [\"backplane\"]\n";
+
 /// A finding of several causes: each is named, and each remedy ends them all.
 struct Several {
     name: &'static str,
@@ -96,9 +101,7 @@ struct Several {
 
 impl Several {
     fn sent(&self, bench: &Bench) -> Report {
-        let policy = "[zone.backplane]\ninterfaces = [\"fab*\"]\n[[rule]]\nname = \"test\"\ndestination = [\"198.18.0.0/15\", \
-                      \"fd00::/64\"]\nonly_via = [\"backplane\"]\n";
-        let auditor = bench.audit_with(policy, &[]);
+        let auditor = bench.audit_with(BACKPLANE, &[]);
         self.sends.iter().for_each(|one| drop(bench.send(one)));
         auditor.stop()
     }
@@ -193,6 +196,30 @@ fn each_wrong_route_is_named() {
         left: 0,
     }
     .is_fixed();
+}
+
+/// The end of the audit is the first that pinif sees of it.
+#[test]
+fn what_is_first_read_at_the_end_has_all_its_causes() {
+    scenario("30 many-end", &[Need::Program("ip")], |bench| {
+        bench.run("ip", "route add 198.18.0.0/24 via 192.0.2.2 dev eth1");
+        bench.run("ip", "route add 198.18.1.0/24 via 192.0.2.2 dev eth1");
+        let auditor = bench.audit_with(BACKPLANE, &[]);
+        auditor.signal(Signal::SIGSTOP);
+        for to in ["198.18.0.1:9", "198.18.1.1:9"] {
+            bench.send(&format!("udp --to {to} --count 1"));
+        }
+        // The second waits for the first to let it go on.
+        auditor.signal(Signal::SIGTERM);
+        auditor.signal(Signal::SIGCONT);
+        let report = auditor.over();
+        let [finding] = &report.findings[..] else {
+            panic!("one finding\n{report}");
+        };
+        let cause = &finding.cause;
+        assert!(cause.contains("route 198.18.0.0/24"), "{cause}");
+        assert!(cause.contains("route 198.18.1.0/24"), "{cause}");
+    });
 }
 
 /// A marked packet is led outside by a rule, and another by a route of the main table.
