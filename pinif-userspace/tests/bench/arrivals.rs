@@ -43,6 +43,14 @@ impl Arrivals {
         }
     }
 
+    /// Waits until so many have arrived outside.
+    pub fn wait_for_outside(&self, number: u64) {
+        for arrived in 0..number {
+            let result = self.outside.recv(&mut [0; 64]);
+            assert!(result.is_ok(), "{arrived} of {number} arrived outside");
+        }
+    }
+
     /// So many have arrived, and no more.
     pub fn are(&self, peer: u64, outside: u64, step: &Step) {
         for (name, socket, number) in [

@@ -26,6 +26,8 @@ pub struct Mistake {
     pub policy: Option<&'static str>,
     /// How many packets the finding has; none says that it is at least one.
     pub packets: Option<u64>,
+    /// The card asks for whoever has the destination: what it sends waits for the answer, and leaves by the front port.
+    pub asks: bool,
     /// What is made of the chassis.
     pub make: fn(&Bench),
     /// What the world does once a remedy's commands have run.
@@ -48,6 +50,7 @@ impl Mistake {
             cause: "",
             policy: None,
             packets: Some(COUNT),
+            asks: false,
             make: |_| (),
             meanwhile: |_| (),
             from: From::Card,
@@ -176,6 +179,9 @@ impl Mistake {
         let auditor = auditor.start();
         let arrived = Arrivals::at(bench);
         self.send(bench, self.sends, None, "eth1");
+        if self.asks {
+            arrived.wait_for_outside(COUNT);
+        }
         drop(arrived);
         let report = auditor.stop();
         let [finding] = &report.findings[..] else {

@@ -145,6 +145,7 @@ fn a_route_before_the_right_one_is_deleted() {
     Mistake {
         cause: "route fd00::/126 dev eth1 in table main",
         policy: Some(CONTROL_PLANE),
+        asks: true,
         make,
         remedies: vec![
             operator(

@@ -7,7 +7,7 @@ use super::links::{
     vlan,
 };
 use super::replies::{by_link, by_link_v6};
-use crate::bench::carry::{COUNT, From, Mistake, Then, developer, operator};
+use crate::bench::carry::{Mistake, Then, developer, operator};
 use crate::bench::{Bench, CONTROL_PLANE, Need, scenario};
 use crate::tunnels::{WIREGUARD, wireguard_pair};
 use pinif_lab::{Device, LinkKind};
@@ -336,17 +336,16 @@ fn a_vrf_is_named_by_a_rule() {
         remedies.extend([run, bound]);
     }
     Mistake {
-        name: "30 link-vrf",
         needs: &[Need::Link(LinkKind::Vrf)],
-        kind: "policy-escape",
         cause: "sent it to table 10 (vrf blue), whose route 10.0.0.0/30 via 192.0.2.2 leaves via eth1",
         policy: Some(CONTROL_PLANE),
-        packets: Some(COUNT),
         make,
-        meanwhile: |_| (),
-        from: From::Card,
-        sends: "udp --bind-device blue --to 10.0.0.2:7009 --count 10",
         remedies,
+        ..Mistake::of(
+            "policy-escape",
+            "30 link-vrf",
+            "udp --bind-device blue --to 10.0.0.2:7009 --count 10",
+        )
     }
     .is_fixed_by_each();
     if !holds {
