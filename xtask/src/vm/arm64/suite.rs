@@ -13,9 +13,11 @@ use crate::{
     cross::Cross,
     process::{answer, run_cargo},
     target::Target,
-    test::CHECKED,
     workspace::Workspace,
 };
+
+/// The cargo profile: little is optimized, since what is built here runs for seconds.
+const SMOKE: &str = "smoke";
 
 /// A test, by its binary and its name.
 pub type Test = (&'static str, &'static str);
@@ -43,7 +45,7 @@ pub struct Suite {
 }
 
 impl Suite {
-    /// Builds the tests, by the profile of the other machines' ones.
+    /// Builds the tests, by a profile of their own.
     ///
     /// # Errors
     /// Where they do not build.
@@ -51,7 +53,7 @@ impl Suite {
         build::build_ebpf(workspace)?;
         let cargo = || {
             let mut cargo = cross.cargo(workspace, "build");
-            cargo.args(["--package", "pinif-userspace", "--profile", CHECKED]);
+            cargo.args(["--package", "pinif-userspace", "--profile", SMOKE]);
             cargo.args(["--bin", "pinif", "--example", "pinif-sender"]);
             cargo.args(names().flat_map(|name| ["--test", name]));
             cargo
@@ -66,7 +68,7 @@ impl Suite {
                 .with_context(|| format!("cargo built no tests of {name}"))?;
             Ok((name.clone(), path.clone()))
         });
-        let program = |name| workspace.built_for(Target::AARCH64, CHECKED, name);
+        let program = |name| workspace.built_for(Target::AARCH64, SMOKE, name);
         Ok(Self {
             binaries: binaries.collect::<Result<_>>()?,
             programs: [program("pinif"), program("examples/pinif-sender")],
