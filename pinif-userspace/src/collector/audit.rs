@@ -14,10 +14,10 @@ use super::{
     accepting::Accepting, attachments::Attachments, capturing::Capturing, connections::Connections,
     deliveries::Deliveries, enforcement::Enforcement, following::Following, foreseer::Foreseer,
     foresight::Foresight, gaps::Gaps, host_view::HostView, integrity::Integrity, key::Key,
-    learning::Learning, ledger::Ledger, losses::Losses, names::Names, netlink_events::Followed,
-    orders::Orders, pace::Pace, places::Places, plan::Objection, rate_limit::RateLimit,
-    recent::Snapshots, rulesets::Rulesets, searches::Searches, series::Growing, takeover::Takeover,
-    totals::Totals, waiting::Waiting,
+    learning::Learning, leaving::Leaving, ledger::Ledger, losses::Losses, names::Names,
+    netlink_events::Followed, orders::Orders, pace::Pace, places::Places, plan::Objection,
+    rate_limit::RateLimit, recent::Snapshots, rulesets::Rulesets, searches::Searches,
+    series::Growing, takeover::Takeover, totals::Totals, waiting::Waiting,
 };
 use crate::{
     findings::shared::Shared,
@@ -43,7 +43,7 @@ pub(super) struct Namespace {
     pub(super) network: Network,
     pub(super) oracle: RouteOracle,
     pub(super) running: Running,
-    pub(super) _followed: Followed,
+    pub(super) followed: Followed,
     /// What last led a shell to it.
     pub(super) enter: Enter,
 }
@@ -90,6 +90,8 @@ pub(super) struct Audit {
     pub(super) takeover: Takeover,
     pub(super) namespaces: BTreeMap<NetNsCookie, Namespace>,
     pub(super) host_view: HostView,
+    /// Those namespaces that are gone, while all is detached from them.
+    pub(super) leaving: Leaving,
     pub(super) following: Following,
     pub(super) names: Names,
     pub(super) totals: Totals,

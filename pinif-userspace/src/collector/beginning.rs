@@ -48,6 +48,25 @@ impl Audit {
         Ok(())
     }
 
+    /// Between two pieces of work that take the kernel long, also after the start: answers questions that wait, and gives a snapshot to
+    /// those who want one by now; the service manager's watchdog waits for them.
+    ///
+    /// # Errors
+    ///
+    /// When the counters cannot be read.
+    pub(super) fn between_batches(&mut self) -> Result<()> {
+        if self.beginning != Beginning::Over {
+            return self.answer_early();
+        }
+        self.answer_questions()?;
+        let now = Instant::now();
+        if self.hub.snapshot_due(now).is_some_and(|due| due <= now) {
+            let losses = self.counters.losses()?;
+            self.publish_snapshot(losses)?;
+        }
+        Ok(())
+    }
+
     /// Answers questions that wait. Not where the counts of a previous instance are taken over: until that is done, what is counted
     /// under the index of an interface may be another's.
     ///

@@ -4,6 +4,7 @@
 use std::{collections::BTreeMap, sync::Arc, time::Instant};
 
 use anyhow::Result;
+use pinif_ebpf::key::{IfIndex, NetNsCookie};
 
 use super::{
     audit::Audit,
@@ -24,6 +25,12 @@ use crate::{
     kernel::{attach::Looked, direction::TcDirection},
 };
 
+/// A place at an interface where the program was attached to, and is not any more.
+type Missing = (NetNsCookie, IfIndex, TcDirection);
+
+/// What was removed, and what came of attaching it again.
+type Removed = BTreeMap<Spot, Result<(), String>>;
+
 impl Audit {
     /// Looks at all, attaches again what was removed, and reports it. The answer is whether anything was not as before.
     ///
@@ -35,7 +42,8 @@ impl Audit {
         self.await_changes()?;
         // What is gone with its interface was not removed.
         self.drain_events(changes)?;
-        let (mut removed, before, has_packet_socket) = self.look_at_interfaces();
+        let (missing, before, has_packet_socket) = self.look_at_interfaces();
+        let mut removed = self.attach_again(missing)?;
         self.look_at_the_rest(&mut removed);
         let outputs = self.integrity.on(
             Input::Checked {
@@ -93,13 +101,13 @@ impl Audit {
         Ok(has_changed)
     }
 
-    /// What was removed, what comes before pinif, and whether there is a packet socket: where that is unknown, all is looked for from
-    /// time to time.
-    fn look_at_interfaces(&mut self) -> (BTreeMap<Spot, Result<(), String>>, Before, bool) {
-        let mut removed = BTreeMap::new();
+    /// Where a program is missing, what comes before pinif, and whether there is a packet socket: where that is unknown, all is looked for
+    /// from time to time.
+    fn look_at_interfaces(&self) -> (Vec<Missing>, Before, bool) {
+        let mut missing = Vec::new();
         let mut all_before = Before::new();
         let mut has_packet_socket = false;
-        for (&netns, namespace) in &mut self.namespaces {
+        for (&netns, namespace) in &self.namespaces {
             // One that cannot be entered is looked for, and reported, as others are.
             let looked = namespace.hooks.look(sockets::has_packet_socket);
             let (looked, packet_socket) = looked.unwrap_or_else(|_| (Vec::new(), Ok(false)));
@@ -111,23 +119,39 @@ impl Audit {
                 before,
             } in looked
             {
-                if !is_attached && let Some(link) = namespace.network.links.get(interface) {
-                    let again = namespace
-                        .hooks
-                        .attach_again(interface, &link.name, direction);
-                    let again = again.map_err(|error| format!("{error:#}"));
-                    if let Some(again) = again.transpose() {
-                        removed.insert(Spot::Interface(netns, interface, direction), again);
-                    }
+                if !is_attached && namespace.network.links.get(interface).is_some() {
+                    missing.push((netns, interface, direction));
                 } else if direction == TcDirection::Egress {
                     all_before.insert((netns, interface), before);
                 }
             }
         }
-        (removed, all_before, has_packet_socket)
+        (missing, all_before, has_packet_socket)
     }
 
-    fn look_at_the_rest(&mut self, removed: &mut BTreeMap<Spot, Result<(), String>>) {
+    /// Attaches again where a program is missing, and returns what came of it.
+    fn attach_again(&mut self, missing: Vec<Missing>) -> Result<Removed> {
+        let mut removed = Removed::new();
+        for (netns, interface, direction) in missing {
+            let Some(namespace) = self.namespaces.get_mut(&netns) else {
+                continue;
+            };
+            let Some(link) = namespace.network.links.get(interface) else {
+                continue;
+            };
+            let again = namespace
+                .hooks
+                .attach_again(interface, &link.name, direction);
+            let again = again.map_err(|error| format!("{error:#}"));
+            if let Some(again) = again.transpose() {
+                removed.insert(Spot::Interface(netns, interface, direction), again);
+            }
+            self.between_batches()?;
+        }
+        Ok(removed)
+    }
+
+    fn look_at_the_rest(&mut self, removed: &mut Removed) {
         if let Ok(hooks) = self.hooks.get(&mut self.following.entries)
             && let Some(again) = hooks.attach_again()
         {

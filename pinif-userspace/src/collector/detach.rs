@@ -14,11 +14,13 @@ impl Audit {
             hub,
             hooks,
             namespaces,
+            leaving,
             persist,
             ..
         } = self;
         // Each socket that is made runs them.
         drop(hooks);
+        leaving.rest();
         if persist.is_some() {
             return drop(namespaces);
         }
@@ -26,7 +28,7 @@ impl Audit {
         let mut progress = Progress::new(Work::Detaching, all);
         let mut done = 0;
         for mut namespace in namespaces.into_values() {
-            namespace.hooks.detach_each(|| {
+            namespace.hooks.take().detach_each(|| {
                 done += 1;
                 if done % AT_ONCE == 0 {
                     progress.report(done, &hub);

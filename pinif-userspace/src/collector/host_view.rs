@@ -8,7 +8,7 @@ use pinif_ebpf::key::NetNsCookie;
 use super::names::Names;
 use crate::host::{namespaces::Wanted, netns::anonymous};
 
-/// How many namespaces are taken in, or left, at once: what was sighted meanwhile, and the end of the audit, wait for no more.
+/// How many namespaces are taken in at once: what was sighted meanwhile, and the end of the audit, wait for no more.
 const AT_ONCE: usize = 8;
 
 /// What may happen.
@@ -37,7 +37,7 @@ pub(super) enum Output {
     LookSoon,
     /// A look is due at once, to go on with the last one.
     LookAtOnce,
-    /// Nothing leads to these any more.
+    /// Nothing leads to these any more: they are to be left, and then removed.
     Leave(Vec<NetNsCookie>),
     /// A namespace has a name, which had none.
     Rename {
@@ -67,6 +67,8 @@ struct Audited {
     inode: u64,
     /// Something led to it at the last look: when nothing does any more, it is gone.
     is_kept: bool,
+    /// It is being left, whether anything leads to it again or not.
+    is_leaving: bool,
 }
 
 impl HostView {
@@ -97,8 +99,12 @@ impl HostView {
             },
             Input::Census(present) => return self.on_census(&present, names),
             Input::Added { netns, inode } => {
-                let is_kept = false;
-                self.audited.insert(netns, Audited { inode, is_kept });
+                let audited = Audited {
+                    inode,
+                    is_kept: false,
+                    is_leaving: false,
+                };
+                self.audited.insert(netns, audited);
                 self.order.push(netns);
             }
             Input::Attached { netns } => {
@@ -107,8 +113,12 @@ impl HostView {
                 }
             }
             Input::Removed { netns } => {
-                self.audited.remove(&netns);
+                let removed = self.audited.remove(&netns);
                 self.order.retain(|other| *other != netns);
+                // Something may lead to it again, which was not taken in while it was being left.
+                if removed.is_some_and(|removed| removed.is_leaving && removed.is_kept) {
+                    return vec![Output::LookSoon];
+                }
             }
             Input::Refused { inode } => {
                 self.refused.insert(inode);
@@ -123,14 +133,12 @@ impl HostView {
         let mut gone = Vec::new();
         for (&netns, audited) in &mut self.audited {
             let is_kept = present.contains_key(&audited.inode);
-            if audited.is_kept && !is_kept {
+            if audited.is_kept && !is_kept && !audited.is_leaving {
+                audited.is_leaving = true;
                 gone.push(netns);
-            } else {
-                audited.is_kept = is_kept;
             }
+            audited.is_kept = is_kept;
         }
-        let mut is_rest = gone.len() > AT_ONCE;
-        gone.truncate(AT_ONCE);
         if !gone.is_empty() {
             outputs.push(Output::Leave(gone));
         }
@@ -146,8 +154,7 @@ impl HostView {
             let name = name.clone();
             Output::TakeIn { inode, name }
         }));
-        is_rest |= new.next().is_some();
-        if is_rest {
+        if new.next().is_some() {
             outputs.push(Output::LookAtOnce);
         }
         outputs
@@ -160,6 +167,7 @@ impl HostView {
             let old = names.namespace(netns);
             if let Some(new) = present.get(&audited.inode)
                 && audited.is_kept
+                && !audited.is_leaving
                 && old == anonymous(audited.inode)
                 && *new != old
             {
@@ -272,24 +280,25 @@ mod tests {
     }
 
     #[test]
-    fn only_some_are_taken_in_or_left_at_once() {
+    fn only_some_are_taken_in_at_once() {
         let (mut view, names) = audited(Wanted::All, []);
         let mut outputs = view.on(census(1..=9), &names);
         assert_eq!(outputs.pop(), Some(Output::LookAtOnce));
         let eight: Vec<_> = (1..=8).map(take_in).collect();
         assert_eq!(outputs, eight);
-        let (mut view, names) = audited(Wanted::All, 1..=9);
-        let eight = (1..=8).map(netns).collect();
-        assert_eq!(
-            view.on(census([]), &names),
-            [Output::Leave(eight), Output::LookAtOnce]
-        );
-        for inode in 1..=8 {
-            let netns = netns(inode);
-            view.on(Input::Removed { netns }, &names);
-        }
-        let last = Output::Leave(vec![netns(9)]);
-        assert_eq!(view.on(census([]), &names), [last]);
+    }
+
+    #[test]
+    fn one_that_is_being_left_is_left_once_and_taken_in_again_afterwards() {
+        let (mut view, names) = audited(Wanted::All, 1..=3);
+        let left = Output::Leave(vec![netns(1), netns(2)]);
+        assert_eq!(view.on(census([3]), &names), [left]);
+        assert_eq!(view.on(census([3]), &names), []);
+        assert_eq!(view.on(census([2, 3]), &names), []);
+        let removed = |netns| Input::Removed { netns };
+        assert_eq!(view.on(removed(netns(1)), &names), []);
+        assert_eq!(view.on(removed(netns(2)), &names), [Output::LookSoon]);
+        assert_eq!(view.on(census([2, 3]), &names), [take_in(2)]);
     }
 
     #[test]

@@ -7,50 +7,16 @@ use pinif_ebpf::key::{IfIndex, NetNsCookie};
 
 use super::{
     attachments,
-    audit::{Audit, Beginning, Namespace, When},
+    audit::{Audit, When},
     foresight, gaps, integrity, names,
     netlink_events::NetlinkEvent,
-    progress::{AT_ONCE, batches},
 };
 use crate::{
     collector::key::Key,
-    findings::{
-        explain::CauseKind,
-        gaps::{Gap, GapKey, GapSource},
-    },
     host::network::{Change, Network},
-    hub::{Hub, Notice, notice::Work},
-    kernel::publish::counted_above,
-    policy::ingress_policy::watched,
+    hub::Notice,
     text::words::those_there,
 };
-
-/// What came of attaching to some interfaces.
-#[derive(Default)]
-pub(super) struct Attached {
-    /// The names of those that are audited from now on.
-    new: Vec<String>,
-    /// Of those that refused, a sentence each.
-    refusals: Vec<String>,
-}
-
-impl Attached {
-    /// What came of others, too.
-    pub(super) fn add(&mut self, others: Self) {
-        self.new.extend(others.new);
-        self.refusals.extend(others.refusals);
-    }
-
-    /// How many are audited from now on.
-    pub(super) fn count(&self) -> usize {
-        self.new.len()
-    }
-
-    /// Why the first that refused did.
-    pub(super) fn first_refusal(&self) -> Option<&str> {
-        self.refusals.first().map(String::as_str)
-    }
-}
 
 impl Audit {
     /// That `--interface` asks for nothing that is there.
@@ -70,114 +36,6 @@ impl Audit {
             wanted.collect::<Vec<_>>().join(" or "),
             those_there(&Vec::from_iter(there))
         )
-    }
-
-    /// Attaches to those of the interfaces that are wanted; `alone`, where they came without their namespace.
-    pub(super) fn attach(
-        &mut self,
-        netns: NetNsCookie,
-        links: &[(IfIndex, String)],
-        alone: bool,
-    ) -> Result<Attached> {
-        let mut attached = Attached::default();
-        let Some(namespace) = self.namespaces.get(&netns) else {
-            return Ok(attached);
-        };
-        let mut wanted: Vec<_> = links
-            .iter()
-            .filter(|(_, name)| {
-                self.interfaces.is_empty() || self.interfaces.iter().any(|glob| glob.is_match(name))
-            })
-            .filter(|(index, _)| !namespace.hooks.has(*index))
-            .cloned()
-            .collect();
-        if wanted.is_empty() {
-            return Ok(attached);
-        }
-        // What is below them is not counted once more.
-        let first = counted_above(netns, &namespace.network);
-        wanted.sort_by_key(|(index, _)| !first.contains(index));
-        let mut firsts = wanted.partition_point(|(index, _)| first.contains(index));
-        let mut refusals = Vec::new();
-        let index_of = |name: &str| {
-            let wanted = wanted.iter().find(|(_, wanted)| wanted == name);
-            wanted.map(|(index, _)| *index)
-        };
-        for some in batches(Work::Attaching, &wanted, &self.hub) {
-            let Some(namespace) = self.namespaces.get_mut(&netns) else {
-                break;
-            };
-            let before = attached.new.len();
-            namespace
-                .hooks
-                .attach(some, |name, outcome| match outcome {
-                    Ok(()) => attached.new.push(name.to_owned()),
-                    Err(error) => refusals.push((name.to_owned(), anyhow::Error::from(error))),
-                })?;
-            if firsts > 0 {
-                self.publish(netns);
-            }
-            for name in &attached.new[before..] {
-                let index = index_of(name).unwrap_or_default();
-                let name = name.clone();
-                self.attachment(netns, index, attachments::Input::Attached { name, alone });
-            }
-            firsts = firsts.saturating_sub(some.len());
-            if self.beginning != Beginning::Over && wanted.len() >= AT_ONCE {
-                if firsts == 0 {
-                    self.report_early()?;
-                }
-                self.answer_early()?;
-            }
-        }
-        for (name, error) in refusals {
-            let error = format!("{error:#}");
-            attached.refusals.push(format!(
-                "{name} cannot be attached, and its traffic is not audited: {error}"
-            ));
-            let interface = index_of(&name);
-            let index = interface.unwrap_or_default();
-            self.on_gaps(gaps::Input::Found(Box::new(Gap {
-                key: GapKey {
-                    netns,
-                    interface,
-                    source: GapSource::NotAttached,
-                },
-                cause: CauseKind::NotAttached {
-                    interface: name.clone(),
-                    error: error.clone(),
-                },
-                process: None,
-                socket: None,
-            })));
-            self.attachment(netns, index, attachments::Input::Refused { name, error });
-        }
-        Ok(attached)
-    }
-
-    /// Watches what arrives, at the interfaces where the policy in force can find something amiss with it, and there only.
-    pub(super) fn watch_arrivals(&mut self, netns: NetNsCookie) -> Result<()> {
-        let (Some((_, policy)), Some(namespace)) = (
-            self.policies.last_key_value(),
-            self.namespaces.get_mut(&netns),
-        ) else {
-            return Ok(());
-        };
-        let wanted = watched(&namespace.network, policy);
-        namespace.hooks.watch_arrivals_only_at(&wanted)?;
-        if !wanted.is_empty() {
-            self.hooks.load_ingress(&mut self.following.entries)?;
-        }
-        for some in batches(Work::AttachingIngress, &wanted, &self.hub) {
-            if let Some(namespace) = self.namespaces.get_mut(&netns) {
-                namespace.watch_arrivals(some, &self.hub)?;
-            }
-            if self.beginning != Beginning::Over && wanted.len() >= AT_ONCE {
-                self.report_early()?;
-                self.answer_early()?;
-            }
-        }
-        Ok(())
     }
 
     /// Takes a change of a namespace into the maps, and attaches to what is new.
@@ -240,18 +98,24 @@ impl Audit {
             self.on_link(netns, *index, name)?;
         }
         self.publish(netns);
-        let attached = self.attach(netns, &there, true)?;
         self.watch_arrivals(netns)?;
-        if attached.count() > 0 {
-            // What is above others counts from now on.
-            self.publish(netns);
+        // By its new name it may be in another zone: from now on it is.
+        for (index, name) in &there {
+            let named = attachments::Input::Named(name.clone());
+            self.attachment(netns, *index, named);
         }
+        self.attach(netns, &there, true)?;
         self.on_gaps(gaps::Input::Report);
         Ok(())
     }
 
     /// Takes what has happened to an interface.
-    fn attachment(&mut self, netns: NetNsCookie, index: IfIndex, input: attachments::Input) {
+    pub(super) fn attachment(
+        &mut self,
+        netns: NetNsCookie,
+        index: IfIndex,
+        input: attachments::Input,
+    ) {
         let events = self.attachments.on(netns, index, input);
         self.hub.publish_all(events);
     }
@@ -273,7 +137,7 @@ impl Audit {
         }
     }
 
-    /// Learns of an interface that is there: a new one, perhaps with the index of another, or one with a new name.
+    /// Learns of an interface that is there: a new one, perhaps with the index of another, or one with a new name, which is not reported yet.
     pub(super) fn on_link(&mut self, netns: NetNsCookie, index: IfIndex, name: &str) -> Result<()> {
         if self.names.is_gone(netns, index) {
             self.archive(netns, index)?;
@@ -297,8 +161,6 @@ impl Audit {
             });
         }
         self.judge_all();
-        let named = attachments::Input::Named(name.to_owned());
-        self.attachment(netns, index, named);
         Ok(())
     }
 
@@ -316,24 +178,6 @@ impl Audit {
             self.ledger.close(&key, samples);
         }
         self.archive_cells(netns, index)
-    }
-}
-
-impl Namespace {
-    /// Watches what arrives at these interfaces too.
-    pub(super) fn watch_arrivals(
-        &mut self,
-        interfaces: &[(IfIndex, String)],
-        hub: &Hub,
-    ) -> Result<()> {
-        self.hooks.watch_arrivals(interfaces, |name, outcome| {
-            if let Err(error) = outcome {
-                hub.note(Notice::ArrivalsNotAudited {
-                    interface: name.to_owned(),
-                    error: format!("{:#}", anyhow::Error::from(error)),
-                });
-            }
-        })
     }
 }
 

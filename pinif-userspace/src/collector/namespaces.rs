@@ -6,10 +6,11 @@ use anyhow::{Context as _, Result, bail};
 use pinif_ebpf::{arrival::NewNamespace, key::NetNsCookie};
 
 use super::{
+    attaching::Attached,
     audit::{Audit, Namespace, When},
     foresight, gaps,
     host_view::{Input, Output},
-    interfaces::{Attached, links_of},
+    interfaces::links_of,
     names,
     netlink_events::{NetlinkEvents, follow},
     progress::{AT_ONCE, Progress},
@@ -29,7 +30,6 @@ use crate::{
     kernel::{
         attach::{NamespaceHooks, foreign_instance},
         persist::Persist,
-        publish::wait_for_running_programs,
     },
 };
 
@@ -99,7 +99,7 @@ impl Audit {
                 self.persist.as_ref().map(|persist| persist.pins()),
             )?,
             network,
-            _followed: followed,
+            followed,
             enter: Enter::Nothing,
         };
         self.on_name(cookie, names::Input::Namespace(&netns.name));
@@ -116,9 +116,6 @@ impl Audit {
         }
         self.publish(cookie);
         let attached = self.attach(cookie, &links, false)?;
-        self.watch_arrivals(cookie)?;
-        // What is above others counts from now on.
-        self.publish(cookie);
         self.recognized(cookie, links)?;
         self.foresight(foresight::Input::Changed(cookie));
         Ok(attached)
@@ -129,12 +126,7 @@ impl Audit {
         // pinif's own threads are in scratch namespaces.
         for arrival in arrivals.iter().filter(|arrival| !is_own(arrival.task)) {
             let (netns, thread) = (arrival.netns, arrival.task);
-            for output in self
-                .host_view
-                .on(Input::Socket { netns, thread }, &self.names)
-            {
-                self.schedule(&output);
-            }
+            self.on_host(Input::Socket { netns, thread });
         }
     }
 
@@ -158,9 +150,12 @@ impl Audit {
             self.schedule(&output);
             match output {
                 Output::LookSoon | Output::LookAtOnce => {}
-                Output::Leave(gone) => self.leave(&gone)?,
+                Output::Leave(gone) => self.leave(&gone),
                 Output::Rename { netns, old, new } => self.rename_namespace(netns, old, new),
-                Output::TakeIn { inode, name } => self.take_in_new(inode, &name, &census, changes),
+                Output::TakeIn { inode, name } => {
+                    self.take_in_new(inode, &name, &census, changes);
+                    self.between_batches()?;
+                }
             }
         }
         self.on_gaps(gaps::Input::Report);
@@ -180,9 +175,11 @@ impl Audit {
         }
     }
 
-    /// Gives the host view an input that leads to nothing.
+    /// Gives the host view an input that leads to a look at most.
     fn on_host(&mut self, input: Input) {
-        self.host_view.on(input, &self.names);
+        for output in self.host_view.on(input, &self.names) {
+            self.schedule(&output);
+        }
     }
 
     fn take_in_new(
@@ -247,22 +244,29 @@ impl Audit {
         Ok(())
     }
 
-    /// Leaves namespaces that nobody is in any more: what is open here would keep them for ever. What was counted in them
-    /// stays.
-    fn leave(&mut self, gone: &[NetNsCookie]) -> Result<()> {
-        for netns in gone {
-            if let Some(namespace) = self.namespaces.get_mut(netns) {
-                namespace.hooks.detach();
+    /// Begins to leave namespaces that nobody is in any more: what is open here would keep them for ever. They are audited no more, but
+    /// known until all is detached ([`Self::on_left`]).
+    fn leave(&mut self, gone: &[NetNsCookie]) {
+        for &netns in gone {
+            if let Some(namespace) = self.namespaces.get_mut(&netns) {
+                // Nothing is attached to what comes there meanwhile.
+                namespace.followed.end();
+                self.leaving.begin(netns, namespace.hooks.take());
             }
+            self.attachments.leave(netns);
         }
+    }
+
+    /// Takes the namespaces from which all is detached, and closes them. What was counted in them stays.
+    pub(super) fn on_left(&mut self, gone: &[NetNsCookie]) -> Result<()> {
         // Findings are described by what only the namespace knows, its addresses and routes.
-        wait_for_running_programs();
         self.read_findings(When::Now)?;
         for &netns in gone {
             self.remove(netns);
             let name = self.names.namespace(netns);
             self.hub.note(Notice::NamespaceGone(name));
         }
+        self.on_gaps(gaps::Input::Report);
         Ok(())
     }
 

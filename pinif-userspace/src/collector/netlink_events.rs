@@ -30,9 +30,16 @@ pub(super) type NetlinkEvents = SelectAll<BoxStream<'static, (NetNsCookie, Netli
 /// A namespace whose events are among the others, until this is dropped.
 pub(super) struct Followed(Vec<AbortHandle>);
 
+impl Followed {
+    /// From now on no event of it comes, whether it has happened already or not.
+    pub(super) fn end(&mut self) {
+        self.0.iter().for_each(AbortHandle::abort);
+    }
+}
+
 impl Drop for Followed {
     fn drop(&mut self) {
-        self.0.iter().for_each(AbortHandle::abort);
+        self.end();
     }
 }
 

@@ -20,8 +20,10 @@ impl Audit {
             return Ok(());
         }
         // Before the policy is in force, so that nothing arrives unseen from then on; under the old one nothing is found there.
-        for namespace in self.namespaces.values_mut() {
-            let wanted = watched(&namespace.network, &policy);
+        for netns in self.host_view.order().to_vec() {
+            let namespace = self.namespaces.get(&netns);
+            let wanted = namespace.map(|namespace| watched(&namespace.network, &policy));
+            let wanted = wanted.unwrap_or_default();
             if !wanted.is_empty()
                 && let Err(error) = self.hooks.load_ingress(&mut self.following.entries)
             {
@@ -31,7 +33,10 @@ impl Audit {
                 return Ok(());
             }
             for some in batches(Work::AttachingIngress, &wanted, &self.hub) {
-                namespace.watch_arrivals(some, &self.hub)?;
+                if let Some(namespace) = self.namespaces.get_mut(&netns) {
+                    namespace.watch_arrivals(some, &self.hub)?;
+                }
+                self.between_batches()?;
             }
         }
         let persist = self.persist.as_deref();

@@ -156,6 +156,7 @@ impl Audit {
                     self.on_wake_ups(&woken);
                     is_idle = true;
                 }
+                gone = self.leaving.next() => self.on_left(&gone)?,
                 () = self.places.next() => self.on_change_of_places(),
                 () = self.following.watch.due() => {
                     // Mounts may have changed, too.

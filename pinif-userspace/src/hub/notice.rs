@@ -242,6 +242,8 @@ pub enum Work {
     Attaching,
     /// The ingress programs are attached.
     AttachingIngress,
+    /// The ingress programs are detached where a new policy does not need them.
+    DetachingIngress,
     /// Network namespaces are taken in.
     Namespaces,
     /// All programs are detached from interfaces.

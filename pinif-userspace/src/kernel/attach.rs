@@ -14,5 +14,5 @@ pub use cgroup_hooks::{CgroupHooks, More};
 pub use foreign::foreign_instance;
 pub use hooks::Hooks;
 pub use missing::Lack;
-pub use namespace::{Looked, NamespaceHooks};
+pub use namespace::{Looked, NamespaceHooks, Taken};
 pub use traffic::load_egress;

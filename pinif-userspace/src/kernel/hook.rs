@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result};
 use aya::{
     programs::{
         ProgramError, SchedClassifier,
-        tc::{SchedClassifierLinkId, TcAttachOptions},
+        tc::{SchedClassifierLink, SchedClassifierLinkId, TcAttachOptions},
     },
     sys::SyscallError,
 };
@@ -44,13 +44,42 @@ pub(super) struct Hook {
 /// What holds the program at an interface.
 enum Place {
     /// A link that goes with this process.
-    Link(#[expect(dead_code, reason = "it is held, not read")] OwnedFd),
+    Link(OwnedFd),
     /// A filter.
     Filter(SchedClassifierLinkId),
     /// A link that is pinned here.
     Pin(PathBuf),
     /// Nothing: it was removed, and the kernel refuses to attach it again.
     Removed,
+}
+
+/// What holds the program at an interface, apart from its hook. The program is detached as this is dropped, which must be in a thread of the
+/// namespace: of a filter, that is a request there. The device may be gone, and the link with it.
+#[expect(dead_code, reason = "they are held, not read")]
+pub(super) enum TakenPlace {
+    /// A link.
+    Link(OwnedFd),
+    /// A filter.
+    Filter(SchedClassifierLink),
+    /// A link that is pinned here.
+    Pin(PathBuf),
+}
+
+impl TakenPlace {
+    /// Leaves a filter where it is: this is no thread of its namespace.
+    pub(super) fn abandon(self) {
+        if let Self::Filter(_) = self {
+            std::mem::forget(self);
+        }
+    }
+}
+
+impl Drop for TakenPlace {
+    fn drop(&mut self) {
+        if let Self::Pin(pin) = self {
+            let _ = fs::remove_file(pin);
+        }
+    }
 }
 
 impl Hook {
@@ -266,33 +295,29 @@ impl Hook {
         Ok(deserted)
     }
 
-    /// Detaches from those interfaces that are not to be `kept`.
-    pub(super) fn detach(&mut self, kept: impl Fn(IfIndex) -> bool) {
-        self.detach_each(kept, || {});
-    }
-
-    /// The same; `done` is called after each.
-    pub(super) fn detach_each(&mut self, kept: impl Fn(IfIndex) -> bool, mut done: impl FnMut()) {
-        let mut gone: Vec<IfIndex> = self.interfaces().collect();
-        gone.retain(|index| !kept(*index));
-        for index in gone {
-            if let Some(place) = self.places.remove(&index) {
-                self.detach_from(place);
-                done();
-            }
+    /// Detaches from an interface.
+    pub(super) fn detach(&mut self, interface: IfIndex) {
+        if let Some(place) = self.places.remove(&interface) {
+            self.detach_from(place);
         }
     }
 
+    /// Gives away what holds the program at every interface.
+    pub(super) fn take(&mut self) -> Vec<TakenPlace> {
+        let all = std::mem::take(&mut self.places).into_values();
+        all.filter_map(|place| self.taken(place)).collect()
+    }
+
     fn detach_from(&mut self, place: Place) {
-        // The device may be gone, and the link with it.
+        drop(self.taken(place));
+    }
+
+    fn taken(&mut self, place: Place) -> Option<TakenPlace> {
         match place {
-            Place::Link(_) | Place::Removed => {}
-            Place::Filter(filter) => {
-                let _ = self.program.detach(filter);
-            }
-            Place::Pin(pin) => {
-                let _ = fs::remove_file(pin);
-            }
+            Place::Link(link) => Some(TakenPlace::Link(link)),
+            Place::Filter(filter) => self.program.take_link(filter).ok().map(TakenPlace::Filter),
+            Place::Pin(pin) => Some(TakenPlace::Pin(pin)),
+            Place::Removed => None,
         }
     }
 

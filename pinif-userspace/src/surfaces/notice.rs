@@ -112,6 +112,9 @@ fn text(notice: &Notice) -> String {
             Work::AttachingIngress => {
                 format!("what arrives is watched at {done} of {all} interfaces")
             }
+            Work::DetachingIngress => {
+                format!("what arrives is watched no more at {done} of {all} interfaces")
+            }
             Work::Namespaces => format!("{done} of {all} network namespaces are attached"),
             Work::Detaching => {
                 format!("{done} of {all} programs are detached from interfaces again")

@@ -13,7 +13,7 @@ use crate::{
         ahead::Ahead,
         direction::TcDirection,
         entry::Entries,
-        hook::Hook,
+        hook::{Hook, TakenPlace},
         mode::Mode,
         persist::{self, Owner, Pins},
     },
@@ -39,6 +39,12 @@ pub struct NamespaceHooks {
     egress: Hook,
     /// What arrives is looked at where a policy can find something amiss with it.
     ingress: Hook,
+}
+
+/// What was attached to the interfaces of a namespace, apart from its hooks.
+pub struct Taken {
+    netns: NetNs,
+    places: Vec<TakenPlace>,
 }
 
 impl NamespaceHooks {
@@ -159,19 +165,22 @@ impl NamespaceHooks {
             .with_context(|| no_entry(netns))
     }
 
-    /// Detaches from the ingress of all interfaces but these.
+    /// Where what arrives is watched, but at these interfaces.
+    pub fn arrivals_watched_but_at(&self, wanted: &[(IfIndex, String)]) -> Vec<IfIndex> {
+        let wanted: BTreeSet<IfIndex> = wanted.iter().map(|(index, _)| *index).collect();
+        let watched = self.ingress.interfaces();
+        watched.filter(|index| !wanted.contains(index)).collect()
+    }
+
+    /// Detaches from the ingress of these interfaces.
     ///
     /// # Errors
     ///
     /// When the namespace cannot be entered.
-    pub fn watch_arrivals_only_at(&mut self, interfaces: &[(IfIndex, String)]) -> Result<()> {
+    pub fn cease_to_watch_arrivals(&mut self, interfaces: &[IfIndex]) -> Result<()> {
         let Self { netns, ingress, .. } = self;
-        let wanted: BTreeSet<IfIndex> = interfaces.iter().map(|(index, _)| *index).collect();
-        if ingress.interfaces().all(|index| wanted.contains(&index)) {
-            return Ok(());
-        }
         netns
-            .run(|| ingress.detach(|index| wanted.contains(&index)))
+            .run(|| interfaces.iter().for_each(|index| ingress.detach(*index)))
             .with_context(|| no_entry(netns))
     }
 
@@ -262,26 +271,18 @@ impl NamespaceHooks {
 
     /// Detaches from all interfaces, also where it is to persist.
     pub fn detach(&mut self) {
-        self.detach_each(|| {});
+        self.take().detach_each(|| {});
     }
 
-    /// The same; `done` is called after each program.
-    pub fn detach_each(&mut self, mut done: impl FnMut() + Send) {
-        let Self {
-            netns,
-            egress,
-            ingress,
-            ..
-        } = self;
-        if egress.interfaces().next().is_none() {
-            return;
+    /// Takes what is attached to interfaces, to be detached apart from these hooks, which have none from now on; also where it is to persist.
+    pub fn take(&mut self) -> Taken {
+        // While what leaves is seen, it is known what arrived.
+        let mut places = self.ingress.take();
+        places.extend(self.egress.take());
+        Taken {
+            netns: self.netns.clone(),
+            places,
         }
-        // A netlink filter can only be detached inside its namespace. One that cannot be entered any more is gone, and
-        // took its filters along.
-        let _ = netns.run(|| {
-            ingress.detach_each(|_| false, &mut done);
-            egress.detach_each(|_| false, &mut done);
-        });
     }
 
     /// What is before pinif at each of the interfaces that it is attached to. Other auditors do not count: they let
@@ -305,6 +306,26 @@ impl NamespaceHooks {
     pub fn forget(&mut self, interface: IfIndex) -> bool {
         self.ingress.forget(interface);
         self.egress.forget(interface)
+    }
+}
+
+impl Taken {
+    /// Detaches all; `done` is called after each program.
+    pub fn detach_each(self, mut done: impl FnMut() + Send) {
+        let Self { netns, mut places } = self;
+        if places.is_empty() {
+            return;
+        }
+        // A netlink filter can only be detached inside its namespace. One that cannot be entered any more is gone, and
+        // took its filters along.
+        let _ = netns.run(|| {
+            for place in places.drain(..) {
+                drop(place);
+                done();
+            }
+        });
+        // Elsewhere, somebody else's filter would be detached.
+        places.into_iter().for_each(TakenPlace::abandon);
     }
 }
 

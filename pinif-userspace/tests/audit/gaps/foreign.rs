@@ -7,6 +7,7 @@ use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::path::Path;
 
 use nix::net::if_::if_nametoindex;
+use pinif_lab::Namespace;
 use pinif_userspace::kernel::syscall::{self, BPF_PROG_LOAD, LoadAttributes};
 
 use crate::bench::Bench;
@@ -21,6 +22,7 @@ const BPF_PROG_ATTACH: u32 = 8;
 const BPF_CGROUP_INET_EGRESS: u32 = 1;
 const BPF_CGROUP_INET_SOCK_CREATE: u32 = 2;
 const BPF_XDP: u32 = 37;
+const BPF_TCX_INGRESS: u32 = 46;
 const BPF_TCX_EGRESS: u32 = 47;
 const XDP_FLAGS_SKB_MODE: u32 = 1 << 1;
 
@@ -57,14 +59,29 @@ const PASS_XDP: [u64; 2] = [2 << 32 | 0xb7, 0x95];
 impl Foreign {
     /// Puts one before all others at the egress of a link of the card.
     pub fn before_all(bench: &Bench, link: &str, name: &str) -> Self {
-        attach(bench, link, (BPF_TCX_EGRESS, syscall::BPF_F_BEFORE), || {
+        let place = (BPF_TCX_EGRESS, syscall::BPF_F_BEFORE);
+        attach(bench.card(), link, place, || {
             load(BPF_PROG_TYPE_SCHED_CLS, name, &PASS_TCX)
         })
     }
 
+    /// Puts as many at the ingress of a link as the kernel takes: it refuses any more. They move with the link.
+    pub fn fill_ingress(namespace: &Namespace, link: &str) -> Vec<Self> {
+        let program = || load(BPF_PROG_TYPE_SCHED_CLS, "full", &PASS_TCX);
+        let mut all = Vec::new();
+        loop {
+            match try_attach(namespace, link, (BPF_TCX_INGRESS, 0), program) {
+                Ok(one) => all.push(one),
+                // `bpf_mprog_attach`
+                Err(error) if error.raw_os_error() == Some(libc::ERANGE) => return all,
+                Err(error) => panic!("the program is attached: {error}"),
+            }
+        }
+    }
+
     /// Puts an XDP program on a link of the card; with a map of devices, which it never uses, if it is one that `sends`.
     pub fn xdp(bench: &Bench, link: &str, name: &str, sends: bool) -> Self {
-        attach(bench, link, (BPF_XDP, XDP_FLAGS_SKB_MODE), || {
+        attach(bench.card(), link, (BPF_XDP, XDP_FLAGS_SKB_MODE), || {
             if !sends {
                 return load(BPF_PROG_TYPE_XDP, name, &PASS_XDP);
             }
@@ -126,17 +143,26 @@ fn load(kind: u32, name: &str, instructions: &[u64]) -> io::Result<OwnedFd> {
 }
 
 fn attach(
-    bench: &Bench,
+    namespace: &Namespace,
+    link: &str,
+    place: (u32, u32),
+    program: impl FnOnce() -> io::Result<OwnedFd> + Send,
+) -> Foreign {
+    try_attach(namespace, link, place, program).expect("the program is attached")
+}
+
+fn try_attach(
+    namespace: &Namespace,
     link: &str,
     (attach_type, flags): (u32, u32),
     program: impl FnOnce() -> io::Result<OwnedFd> + Send,
-) -> Foreign {
-    let attached = bench.card().run(|| {
+) -> io::Result<Foreign> {
+    let attached = namespace.run(|| {
         let program = program()?;
         syscall::link(&program, if_nametoindex(link)?, attach_type, flags)
     });
-    let attached: io::Result<OwnedFd> = attached.expect("the card is there");
-    Foreign {
-        _link: attached.expect("the program is attached").into(),
-    }
+    let attached: io::Result<OwnedFd> = attached.expect("the namespace is there");
+    Ok(Foreign {
+        _link: attached?.into(),
+    })
 }

@@ -7,7 +7,9 @@ use std::time::Duration;
 use pinif_lab::Route;
 
 use super::{NOTHING, end, escape, plug, receiver, send, watched};
+use crate::bench::plug::{move_to, rename};
 use crate::bench::{Auditor, Bench, CONTROL_PLANE, Events, Need, leak, scenario, wait_until};
+use crate::gaps::foreign::Foreign;
 
 #[test]
 fn an_interface_that_comes_later_is_watched_too() {
@@ -27,6 +29,37 @@ fn an_interface_that_comes_later_is_watched_too() {
             .expect()
             .arrived(escaped.by(&end(receiver)))
             .nothing_else();
+    });
+}
+
+/// What the kernel refuses shows when it was asked: where ingress takes no program more, that is reported before the interface is said to
+/// be audited, or to be called otherwise.
+#[test]
+fn an_interface_is_said_to_be_audited_when_what_arrives_is_watched() {
+    scenario("20 hotplug-order", &[Need::Tcx], |bench| {
+        let mut auditor = bench.audit_with(CONTROL_PLANE, &[]);
+        let (card, outside) = (bench.card(), &bench.chassis.outside);
+        let mut full = Vec::new();
+        for (number, name) in ["eth2", "fab2"].into_iter().enumerate() {
+            let mac = 0x61 + 2 * number as u8;
+            outside
+                .veth(name, outside, &format!("to-{name}"), mac)
+                .expect("it is new");
+            full.push(Foreign::fill_ingress(outside, name));
+            move_to(outside, name, card);
+            auditor.wait_for_note(&format!("{name} is audited from now on"));
+        }
+        rename(card, "fab2", "eth3");
+        auditor.wait_for_note("fab2 is called eth3 from now on");
+        let report = auditor.stop();
+        let at = |words: &str| report.stderr.find(words).unwrap_or(usize::MAX);
+        for (refused, said) in [
+            ("arrives by eth2 is not", "eth2 is audited"),
+            ("arrives by eth3 is not", "fab2 is called"),
+        ] {
+            assert!(at(refused) < at(said), "{report}");
+        }
+        report.expect().nothing_else();
     });
 }
 
