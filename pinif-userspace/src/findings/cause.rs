@@ -164,7 +164,10 @@ fn by_process(
         if !is_named {
             causes.extend(links_down(sighted, scene, &route));
         }
-        causes.extend(source::chosen(row, sighted, scene, look_up));
+        let chosen = source::chosen(row, sighted, scene, look_up);
+        let by_header = encapsulation::may_be_led(sighted, scene);
+        causes.extend(by_header.filter(|_| !is_named && chosen.is_empty()));
+        causes.extend(chosen);
         causes.extend(route);
     }
     causes

@@ -30,7 +30,7 @@ use super::{
 
 pub use answer::{Hop, Route, RouteProtocol, RouteResult, RouteType, kind_name, table_name};
 pub use encapsulating::encapsulating;
-pub use encapsulation::Encapsulation;
+pub use encapsulation::{EncapsulatedSource, Encapsulation};
 pub use error::RouteError;
 pub use prefixes::prefixes;
 pub use query::RouteQuery;

@@ -1,7 +1,10 @@
-//! Which route encapsulated a packet. What leaves is the outer one: its destination is the first segment's, its source one of the route's
-//! interface (`set_tun_src`), and it is routed by these (`seg6_output`).
+//! Which route encapsulated a packet. What leaves goes to the first segment of the route, or to the end of its tunnel, and is routed by that,
+//! whatever its socket is bound to (`seg6_output`, `rpl_output`, `ioam6_output`). An outer packet has a source of the route's interface
+//! (`set_tun_src`); one that got a header alone keeps its own.
 
 use std::net::IpAddr;
+
+use pinif_ebpf::sighting::Origin;
 
 use super::{
     links::links_down,
@@ -14,7 +17,7 @@ use crate::{
         explain::{self, Cause, CauseKind},
         scene::{LookUp, Scene},
     },
-    host::routes::{Route, RouteQuery},
+    host::routes::{EncapsulatedSource, Encapsulation, Route, RouteQuery},
 };
 
 /// What an outer packet has in it (RFC 8986, 10.1).
@@ -22,13 +25,14 @@ const IPV4: u8 = 4;
 const IPV6: u8 = 41;
 const ETHERNET: u8 = 143;
 
-/// What made a packet leave that a route encapsulated; nothing of others.
+/// What made a packet leave that a route encapsulated; nothing of others, nor of what its program may as well have sent there itself
+/// ([`may_be_led`]).
 pub(in crate::findings) fn encapsulated(
     sighted: &Sighted,
     scene: &Scene<'_>,
     look_up: &mut LookUp<'_>,
 ) -> Option<Vec<Cause>> {
-    let by = by_route(sighted, scene)?;
+    let by = by_route(sighted, scene).filter(|by| by.certain || is_outer(by))?;
     let headers = sighted.headers?;
     let choice = look_up(&RouteQuery {
         source: Some(headers.source),
@@ -47,19 +51,42 @@ pub(in crate::findings) fn encapsulated(
     Some(causes)
 }
 
-/// The route that encapsulated a packet; certain where no other may have.
+/// The route that may have led a packet elsewhere by a header; nothing shows whether its program sent it there itself.
+pub(super) fn may_be_led(sighted: &Sighted, scene: &Scene<'_>) -> Option<Cause> {
+    by_route(sighted, scene).filter(|by| !by.certain && !is_outer(by))
+}
+
+/// Whether a cause is a route that makes an outer packet.
+fn is_outer(cause: &Cause) -> bool {
+    matches!(&cause.kind, CauseKind::Encapsulated { route, .. } if !route.keeps_source())
+}
+
+/// Whether it is the outer packet of a route.
+pub(super) fn is_outer_of_route(sighted: &Sighted, scene: &Scene<'_>) -> bool {
+    by_route(sighted, scene).is_some_and(|by| is_outer(&by))
+}
+
+/// The route that encapsulated a packet; certain where no other may have, and its program could not have sent it so.
 pub(super) fn by_route(sighted: &Sighted, scene: &Scene<'_>) -> Option<Cause> {
     let headers = sighted.headers?;
-    let is_outer =
-        headers.destination.is_ipv6() && matches!(headers.protocol, IPV4 | IPV6 | ETHERNET);
-    if !is_outer || tunnel_of(sighted, scene).is_some() {
+    // Of what the kernel sends by itself, and of what is forwarded, the other causes say more than a header that may be in it.
+    let may_have_header = sighted.origin == Origin::Process;
+    let is_outer = matches!(headers.protocol, IPV4 | IPV6 | ETHERNET);
+    let is_either = headers.destination.is_ipv6() && (is_outer || may_have_header);
+    let is_whole = sighted.family == libc::AF_PACKET;
+    if !is_either || is_whole || tunnel_of(sighted, scene).is_some() {
         return None;
     }
     let all = (scene.encapsulating)(headers.destination);
-    let is_of_family = |route: &&Route| match headers.protocol {
-        IPV4 => route.prefix.addr().is_ipv4(),
-        IPV6 => route.prefix.addr().is_ipv6(),
-        _ => true,
+    let fits = |route: &&Route| match &route.encapsulation {
+        None => false,
+        Some(one) if one.keeps_source() => may_have_header,
+        Some(Encapsulation { of_frames, .. }) => match headers.protocol {
+            IPV4 => !of_frames && route.prefix.addr().is_ipv4(),
+            IPV6 => !of_frames && route.prefix.addr().is_ipv6(),
+            ETHERNET => *of_frames,
+            _ => false,
+        },
     };
     let own = |route: &Route| {
         let interface = route.output.unwrap_or_default();
@@ -70,16 +97,23 @@ pub(super) fn by_route(sighted: &Sighted, scene: &Scene<'_>) -> Option<Cause> {
         })
     };
     let has_source = |route: &&Route| own(route).any(|own| own == headers.source);
-    let mut fitting: Vec<&Route> = all.iter().filter(is_of_family).collect();
+    let mut fitting: Vec<&Route> = all.iter().filter(fits).collect();
     if fitting.iter().any(has_source) {
         fitting.retain(has_source);
     }
     let (first, others) = fitting.split_first()?;
+    let source = first.encapsulation.as_ref().map(|one| one.source);
+    let is_set = source == Some(EncapsulatedSource::InterfaceOrSetting)
+        && !has_source(first)
+        && own(first).next().is_some();
+    // What is bound leaves by no other interface unless something leads it there. It may be named where it is bound to none.
+    let is_led = source != Some(EncapsulatedSource::Packet)
+        || sighted.bound.is_some_and(|bound| bound != sighted.egress);
     Some(Cause {
-        certain: others.is_empty(),
+        certain: others.is_empty() && is_led,
         kind: CauseKind::Encapsulated {
             route: explain::Route::of(first, &scene.network.links),
-            is_set: !has_source(first) && own(first).next().is_some(),
+            is_set,
         },
     })
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use pinif_ebpf::{packet::protocol, sighting::Origin, verdict::Kind};
 
 use super::{
-    encapsulation::by_route,
+    encapsulation::is_outer_of_route,
     links::is_neighbour,
     reach::{is_allowed, may_have, source, ways},
     routing::{bound_source, leads_out},
@@ -92,7 +92,7 @@ pub(in crate::findings) fn offers(
     });
     let chosen_by = match sighted.origin {
         Origin::Process | Origin::Kernel => who_chose(sighted, scene, look_up),
-        Origin::None if by_route(sighted, scene).is_some() => ChosenBy::Tunnel,
+        Origin::None if is_outer_of_route(sighted, scene) => ChosenBy::Tunnel,
         Origin::None if is_answer(sighted, scene) => ChosenBy::Asked,
         Origin::None => ChosenBy::Unknown,
     };

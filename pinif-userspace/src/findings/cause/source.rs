@@ -10,7 +10,7 @@ use pinif_ebpf::{
 };
 
 use super::{
-    encapsulation::by_route,
+    encapsulation::{is_outer_of_route, may_be_led},
     nat,
     routing::{Asked, bound_source, leads_out},
     tunnel::{is_tunnels, tunnel_of},
@@ -35,7 +35,7 @@ pub(in crate::findings) fn who_chose(
     let (Some(headers), Some(asked)) = (sighted.headers, Asked::of(sighted, scene)) else {
         return ChosenBy::Unknown;
     };
-    if by_route(sighted, scene).is_some() {
+    if is_outer_of_route(sighted, scene) {
         return ChosenBy::Tunnel;
     }
     let before = nat::before(sighted, scene);
@@ -109,7 +109,11 @@ pub(in crate::findings) fn who_chose(
     if sighted.also.contains(&Kind::ReplyEscape) {
         return ChosenBy::Asked;
     }
-    ChosenBy::Program
+    // It may have it from the route that its own destination has.
+    match may_be_led(sighted, scene) {
+        Some(_) => ChosenBy::Tunnel,
+        None => ChosenBy::Program,
+    }
 }
 
 /// Whether the program writes the headers of its packets itself. Nothing says so of a socket that is closed by now.

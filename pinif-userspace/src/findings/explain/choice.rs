@@ -4,6 +4,7 @@
 mod binding;
 mod chosen;
 mod dropping;
+mod encapsulated;
 mod encapsulation;
 mod facts;
 mod leaving;
@@ -24,7 +25,8 @@ use crate::findings::{finding::Finding, kinds::Row, subject::KernelPacket};
 /// What the first cause calls for that calls for something.
 pub(in crate::findings) fn by_causes(finding: &Finding, row: &Row) -> Option<Vec<Remedy>> {
     let mut causes = finding.causes.iter();
-    causes.find_map(|cause| by_cause(finding, row, &cause.kind))
+    encapsulated::bound_to_follow(finding, row)
+        .or_else(|| causes.find_map(|cause| by_cause(finding, row, &cause.kind)))
 }
 
 /// What a cause calls for; nothing where it leaves the remedy to the kind.
@@ -62,8 +64,8 @@ fn by_cause(finding: &Finding, row: &Row, cause: &CauseKind) -> Option<Vec<Remed
         },
         CauseKind::Named { how, .. } => return chosen::named(finding, row, how),
         CauseKind::Subflow(by) => return Some(chosen::subflow(finding, row, by)),
-        CauseKind::Encapsulated { .. } if !facts::demands_device(finding, row) => {
-            return Some(leaving::encapsulated(finding, row));
+        CauseKind::Encapsulated { .. } => {
+            return Some(encapsulated::encapsulated(finding, row));
         }
         CauseKind::SourcePicks { .. } if is_owned(finding) => {
             return Some(chosen::picked(finding, row));
@@ -150,7 +152,6 @@ fn by_cause(finding: &Finding, row: &Row, cause: &CauseKind) -> Option<Vec<Remed
         | CauseKind::AnySource { .. }
         | CauseKind::SourcePicks { .. }
         | CauseKind::Tunnel { .. }
-        | CauseKind::Encapsulated { .. }
         | CauseKind::Groups { .. }
         | CauseKind::Bound(_)
         | CauseKind::Crossed { .. }

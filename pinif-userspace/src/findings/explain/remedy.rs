@@ -9,6 +9,7 @@ mod meets;
 mod model;
 mod restored;
 mod service;
+mod together;
 mod tunnel;
 mod words;
 

@@ -7,7 +7,7 @@ use pinif_ebpf::key::IfIndex;
 
 use crate::host::{
     links::Links,
-    routes::{self, Choice, Encapsulation, RouteType, kind_name, table_name},
+    routes::{self, Choice, EncapsulatedSource, Encapsulation, RouteType, kind_name, table_name},
 };
 
 /// A route, as `ip route` writes it.
@@ -140,6 +140,18 @@ impl Route {
     pub fn encap(&self) -> String {
         let words = self.encapsulation.as_ref().map(|one| &one.words);
         words.map_or_else(String::new, |words| format!(" {words}"))
+    }
+
+    /// Whether it puts no packet around its packets, which go elsewhere by a header and keep their own source.
+    pub fn keeps_source(&self) -> bool {
+        let encapsulation = self.encapsulation.as_ref();
+        encapsulation.is_some_and(Encapsulation::keeps_source)
+    }
+
+    /// Whether its outer packets have a source of its own (`tunsrc`), whatever its interface is.
+    pub fn gives_source(&self) -> bool {
+        let source = self.encapsulation.as_ref().map(|one| one.source);
+        source == Some(EncapsulatedSource::Route)
     }
 
     /// `route 0.0.0.0/0 via 192.0.2.2 dev eth1 in table main`.

@@ -117,7 +117,7 @@ impl Route {
             protocol,
             kind,
             is_onlink: message.header.flags.contains(RouteFlags::Onlink),
-            encapsulation: Encapsulation::read(message),
+            encapsulation: Encapsulation::read(&message.attributes),
             beside: beside(message),
             ..Self::blank(address_family)
         };
@@ -190,7 +190,7 @@ impl Route {
 }
 
 impl Hop {
-    fn read(hop: &RouteNextHop, numbering: Numbering) -> Self {
+    pub(super) fn read(hop: &RouteNextHop, numbering: Numbering) -> Self {
         Self {
             gateway: hop.attributes.iter().find_map(gateway),
             output: numbering

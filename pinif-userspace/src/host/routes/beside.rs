@@ -36,7 +36,7 @@ pub(super) fn beside(message: &RouteMessage) -> Option<String> {
             | RouteAttribute::PrefSource(_)
             | RouteAttribute::Table(_) => {}
             RouteAttribute::EncapType(_) | RouteAttribute::Encap(_)
-                if Encapsulation::read(message).is_none_or(|one| one.is_whole) => {}
+                if Encapsulation::read(&message.attributes).is_none_or(|one| one.is_whole) => {}
             RouteAttribute::CacheInfo(info) if info.expires == 0 => {}
             RouteAttribute::Metrics(metrics) => metrics_of(metrics, &mut words)?,
             RouteAttribute::Realm(RouteRealm {

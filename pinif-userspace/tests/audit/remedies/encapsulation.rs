@@ -1,8 +1,8 @@
 //! The remedies of what a route encapsulates: what leaves is the outer packet, with an address of the route's own interface.
 
 use super::peer_has;
-use crate::bench::carry::{Mistake, Then, operator};
-use crate::bench::{Bench, CONTROL_PLANE, Need};
+use crate::bench::carry::{Mistake, Then, developer, operator};
+use crate::bench::{Bench, CONTROL_PLANE, CONTROL_PLANE_PINNED, Need};
 
 /// Segment routing, and routes that encapsulate (`CONFIG_IPV6_SEG6_LWTUNNEL`).
 const NEEDS: &[Need] = &[Need::File("/proc/sys/net/ipv6/seg6_flowlabel")];
@@ -108,4 +108,207 @@ fn the_source_that_is_set_for_all_is_one_where_they_leave() {
         )
     }
     .is_fixed_by_each();
+}
+
+/// The socket is bound to the backplane; what the route makes of its packets is routed by the first segment alone, which a route leads elsewhere.
+#[test]
+fn what_a_route_encapsulates_follows_no_bound_device() {
+    fn make(bench: &Bench) {
+        peer_decapsulates(bench);
+        bench.run("ip", "-6 route add fd00::/126 via 2001:db8::2 dev eth1");
+        bench.run(
+            "ip",
+            "-6 route add fd09::/32 encap seg6 mode encap segs fd00::2 dev fab0",
+        );
+    }
+    Mistake {
+        cause: "=encapsulated by route fd09::/32 encap seg6 mode encap segs fd00::2 dev fab0 in table main, which gives it an address of \
+                fab0; route fd00::/126 via 2001:db8::2 dev eth1 in table main",
+        needs: NEEDS,
+        policy: Some(CONTROL_PLANE),
+        make,
+        remedies: vec![operator(
+            "give fd00::/126 a route via fab0 (`ip -6 route replace fd00::/126 dev fab0`)",
+            Then::Peer,
+        )],
+        ..Mistake::of("device-escape", "30 device-encapsulated", BOUND)
+    }
+    .is_fixed_by_each();
+}
+
+/// The same of a header that the route puts into them.
+#[test]
+fn what_a_header_leads_follows_no_bound_device() {
+    fn make(bench: &Bench) {
+        peer_decapsulates(bench);
+        bench.run("ip", "-6 route add fd00::/126 via 2001:db8::2 dev eth1");
+        bench.run(
+            "ip",
+            "-6 route add fd09::/32 encap seg6 mode inline segs fd00::2 dev fab0",
+        );
+    }
+    Mistake {
+        cause: "=led to its first segment by route fd09::/32 encap seg6 mode inline segs fd00::2 dev fab0 in table main; route fd00::/126 \
+                via 2001:db8::2 dev eth1 in table main",
+        needs: NEEDS,
+        policy: Some(CONTROL_PLANE),
+        make,
+        remedies: vec![operator(
+            "give fd00::/126 a route via fab0 (`ip -6 route replace fd00::/126 dev fab0`)",
+            Then::Peer,
+        )],
+        ..Mistake::of("device-escape", "30 device-inline", BOUND)
+    }
+    .is_fixed_by_each();
+}
+
+/// Its source is of the route's interface, and stays.
+#[test]
+fn what_a_header_leads_gets_a_source_of_where_it_leaves() {
+    fn make(bench: &Bench) {
+        peer_decapsulates(bench);
+        bench.run(
+            "ip",
+            "-6 route add fd09::/32 encap seg6 mode inline segs fd00::2 dev eth1",
+        );
+    }
+    Mistake {
+        cause: "most likely led to its first segment by route fd09::/32 encap seg6 mode inline segs fd00::2 dev eth1 in table main",
+        needs: NEEDS,
+        policy: Some(CONTROL_PLANE),
+        make,
+        remedies: vec![operator(
+            "let the route fd09::/32 lead by fab0, an address of which its packets have then (`ip -6 route replace fd09::/32 encap seg6 \
+             mode inline segs fd00::2 dev fab0 table 254 metric 1024`)",
+            Then::Peer,
+        )],
+        ..Mistake::of("address-escape", "30 inline", SENDS)
+    }
+    .is_fixed_by_each();
+    Mistake {
+        cause: "most likely led to its first segment by route fd09::/32",
+        needs: NEEDS,
+        policy: Some(CONTROL_PLANE),
+        make,
+        remedies: vec![developer(
+            "let the program send from fd00::1, fab0's address (bind(), ",
+            Then::Peer,
+        )],
+        ..Mistake::of(
+            "address-escape",
+            "30 inline-bound",
+            "udp --bind 2001:db8::1 --to [fd09::7]:7009 --count 10",
+        )
+    }
+    .is_fixed_by_each();
+}
+
+/// The rule says where it goes, which needs a route for the first segment, and a source of there.
+#[test]
+fn what_a_header_leads_is_led_home_with_an_address_of_home() {
+    Mistake {
+        cause: "most likely led to its first segment by route fd09::/32",
+        needs: NEEDS,
+        policy: Some(CONTROL_PLANE),
+        make: |bench| led_out(bench, "inline", "eth1"),
+        remedies: vec![operator(
+            "give fd00::/126 a route via fab0, and let the route fd09::/32 lead by fab0, an address of which its packets have then (`ip -6 \
+             route replace fd00::/126 dev fab0; ip -6 route replace fd09::/32 encap seg6 mode inline segs fd00::2 dev fab0 table 254 metric \
+             1024`)",
+            Then::Peer,
+        )],
+        ..Mistake::of("policy-escape", "30 policy-inline", SENDS)
+    }
+    .is_fixed_by_each();
+    // NAT changes nothing of it.
+    Mistake {
+        cause: "most likely led to its first segment by route fd09::/32",
+        needs: NEEDS,
+        policy: Some(CONTROL_PLANE),
+        make: |bench| led_out(bench, "inline", "eth1"),
+        remedies: vec![developer(
+            "give fd00::/126 a route via fab0, and let the program send from fd00::1, fab0's address (bind(), ",
+            Then::Peer,
+        )],
+        ..Mistake::of(
+            "policy-escape",
+            "30 policy-inline-bound",
+            "udp --bind 2001:db8::1 --to [fd09::7]:7009 --count 10",
+        )
+    }
+    .is_fixed_by_each();
+}
+
+/// A bound socket follows no route by another interface to what encapsulates.
+#[test]
+fn what_is_encapsulated_is_bound_where_its_routes_lead() {
+    Mistake {
+        cause: "encapsulated by route fd09::/32",
+        needs: NEEDS,
+        policy: Some(CONTROL_PLANE_PINNED),
+        make: |bench| {
+            peer_decapsulates(bench);
+            bench.run(
+                "ip",
+                "-6 route add fd09::/32 encap seg6 mode encap segs fd00::2 dev fab0",
+            );
+        },
+        remedies: vec![
+            operator(
+                "start the program by pinif run (`pinif run --interface fab0 -- COMMAND`)",
+                Then::Peer,
+            ),
+            developer("bind the socket to fab0 with SO_BINDTODEVICE", Then::Peer),
+        ],
+        ..Mistake::of("unpinned", "30 unpinned-encapsulated", SENDS)
+    }
+    .is_fixed_by_each();
+    Mistake {
+        cause: "encapsulated by route fd09::/32",
+        needs: NEEDS,
+        policy: Some(CONTROL_PLANE_PINNED),
+        make: |bench| led_out(bench, "encap", "eth1"),
+        remedies: vec![operator(
+            "give fd00::/126 a route via fab0, and let the route fd09::/32 encapsulate by fab0, an address of which its outer packets have \
+             then, and start the program by pinif run (`ip -6 route replace fd00::/126 dev fab0; ip -6 route replace fd09::/32 encap seg6 \
+             mode encap segs fd00::2 dev fab0 table 254 metric 1024; pinif run --interface fab0 -- COMMAND`)",
+            Then::Peer,
+        )],
+        ..Mistake::of("policy-escape", "30 policy-unpinned-encapsulated", SENDS)
+    }
+    .is_fixed_by_each();
+}
+
+/// The encapsulation is that of a next-hop object, which other routes may have as well: nothing but words.
+#[test]
+fn a_next_hop_object_encapsulates() {
+    Mistake {
+        cause: "encapsulated by route fd09::/32 encap seg6 mode encap segs fd00::2 dev eth1",
+        needs: NEEDS,
+        policy: Some(CONTROL_PLANE),
+        make: |bench| {
+            bench.run(
+                "ip",
+                "-6 nexthop add id 7 encap seg6 mode encap segs fd00::2 dev eth1",
+            );
+            bench.run("ip", "-6 route add fd09::/32 nhid 7");
+        },
+        remedies: vec![operator(
+            "let the route fd09::/32 encapsulate by fab0, an address of which its outer packets have then",
+            Then::Words,
+        )],
+        ..Mistake::of("address-escape", "30 encapsulated-object", SENDS)
+    }
+    .is_fixed_by_each();
+}
+
+const SENDS: &str = "udp --to [fd09::7]:7009 --count 10";
+const BOUND: &str = "udp --bind-device fab0 --to [fd09::7]:7009 --count 10";
+
+/// The first segment is led out by the front, and a route encapsulates to it.
+fn led_out(bench: &Bench, mode: &str, by: &str) {
+    peer_decapsulates(bench);
+    bench.run("ip", "-6 route add fd00::/126 via 2001:db8::2 dev eth1");
+    let route = format!("-6 route add fd09::/32 encap seg6 mode {mode} segs fd00::2 dev {by}");
+    bench.run("ip", &route);
 }

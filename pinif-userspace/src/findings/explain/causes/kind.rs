@@ -210,6 +210,7 @@ pub enum CauseKind {
         kind: Option<String>,
     },
     /// It is the outer packet of what this route encapsulated (`seg6_output`): it has an address of the route's own interface, wherever it leaves.
+    /// Or the route put a header into it ([`Route::keeps_source`]): it goes to the first segment, with the source that it had.
     Encapsulated {
         /// The route.
         route: Route,

@@ -126,6 +126,9 @@ impl fmt::Display for CauseKind {
                 "its source {source} is {interface}'s, which chooses the interface for a group or a broadcast address without a route"
             ),
             Self::Tunnel { device, .. } => write!(f, "the tunnel is {device}"),
+            Self::Encapsulated { route, .. } if route.keeps_source() => {
+                write!(f, "led to its first segment by {route}")
+            }
             Self::Encapsulated { route, is_set } => {
                 write!(f, "encapsulated by {route}")?;
                 match (is_set, &route.device) {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use pinif_ebpf::verdict::Kind;
 
+use super::encapsulation::is_led_by_header;
 use crate::findings::{
     explain::{Cause, CauseKind, Home, naming, phrases::packet_info},
     finding::{Finding, SentBy},
@@ -133,7 +134,8 @@ pub(super) fn keeps_source_on_route(finding: &Finding, way: &Way) -> bool {
         _ => false,
     };
     let is_before = is_owned(finding) && finding.causes.iter().any(is_changed);
-    keeps_foreign_source(finding, way) || is_before && is_foreign(finding, way)
+    let is_given = is_before || is_led_by_header(finding);
+    keeps_foreign_source(finding, way) || is_given && is_foreign(finding, way)
 }
 
 /// Whether it has an address that is not of there.

@@ -6,8 +6,8 @@ use super::{
     binding::{bound_as_a_whole, bound_home, named_no_other, run_home, unpinned},
     dropping::dropped,
     egress,
-    encapsulation::outer_source,
-    facts::{breaks_rule, demands_device, has_no_way},
+    encapsulation::is_led_by_header,
+    facts::{demands_device, has_no_way},
     home, is_owned,
     routes::{instead_of, moved_tunnel, route_home, translation, undecided},
 };
@@ -96,22 +96,6 @@ pub(in crate::findings) fn away_from_source(finding: &Finding, row: &Row) -> Vec
         all.extend(bound_home(finding, row));
     } else {
         all.push(dropped(finding, row));
-    }
-    all
-}
-
-/// Of what a route encapsulated: neither its program nor NAT has a say in the outer packet. Where that has an address of elsewhere, it gets one
-/// of the interface where it leaves; else, or where it is reached from where the address belongs, a route.
-pub(super) fn encapsulated(finding: &Finding, row: &Row) -> Vec<Remedy> {
-    let is_of_address = finding.kind == Kind::AddressEscape && !breaks_rule(finding);
-    let here = is_of_address.then(|| {
-        let source = finding.ways.source?;
-        outer_source(finding, None, egress(finding), source)
-    });
-    let mut all: Vec<Remedy> = here.flatten().into_iter().collect();
-    all.extend(route_home(finding, row));
-    if all.is_empty() {
-        all.push(undecided(finding, row, None));
     }
     all
 }
@@ -253,11 +237,13 @@ pub(super) fn configured(finding: &Finding) -> Option<Setting> {
 pub(super) fn use_source(finding: &Finding) -> Option<Remedy> {
     let ways = &finding.ways;
     let is_asked = !ways.home.is_empty() || ways.source.is_some();
+    // What a header leads elsewhere gets its source from the route of its own destination.
+    let or_none = ways.is_right_without && !is_led_by_header(finding);
     let address = ways.source.filter(|_| ways.is_led_there);
-    let is_right = address.is_some() || ways.is_right_without || !is_asked;
+    let is_right = address.is_some() || or_none || !is_asked;
     is_right.then(|| Remedy::UseSource {
         address,
-        or_none: ways.is_right_without,
+        or_none,
         packet_info: packet_info(finding),
         in_header: ways.writes_header,
         egress: egress(finding),

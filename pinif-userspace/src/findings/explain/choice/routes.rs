@@ -7,14 +7,14 @@ use pinif_ebpf::verdict::Kind;
 
 use super::{
     egress,
-    encapsulation::outer_source,
+    encapsulation::{is_bound_by_program, is_led_by_header, outer_source},
     facts::{Reached, demands_device, keeps_source_on_route, own_home, reached, reached_unbound},
     home,
 };
 use crate::findings::{
     explain::{
         Beside, CauseKind, Home, MovedTunnel, NewRoute, OutOfRule, Remedy, Route, Translation,
-        phrases::destination_address,
+        phrases::{destination_address, packet_info},
     },
     finding::Finding,
     kinds::Row,
@@ -79,6 +79,22 @@ pub(in crate::findings) fn route_home(finding: &Finding, row: &Row) -> Vec<Remed
     match finding.ways.chosen_by {
         // Whoever asked takes the answer from no other address, and NAT changes none (`nf_nat_inet_fn`).
         ChosenBy::Asked => Vec::new(),
+        // NAT changes nothing of what a route puts a header into.
+        _ if is_bound_by_program(finding) => vec![Remedy::Together(vec![
+            Remedy::Route(route),
+            Remedy::UseSource {
+                address: source,
+                or_none: false,
+                packet_info: packet_info(finding),
+                in_header: false,
+                egress,
+            },
+        ])],
+        _ if is_led_by_header(finding) => {
+            let of_route =
+                source.and_then(|source| outer_source(finding, Some(route), egress, source));
+            of_route.into_iter().collect()
+        }
         ChosenBy::Tunnel => {
             let of_route = source
                 .and_then(|source| outer_source(finding, Some(route.clone()), egress, source));

@@ -4,7 +4,10 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use super::model::{Lost, NewRoute, OutOfRule, Remedy, Then, Translation};
+use super::{
+    model::{Lost, NewRoute, OutOfRule, Remedy, Then, Translation},
+    together,
+};
 use crate::{
     findings::{
         explain::{
@@ -41,6 +44,7 @@ impl Remedy {
             | Self::JoinThere { .. }
             | Self::UseSource { .. }
             | Self::FindOverride(_) => Who::Developer,
+            Self::Together(parts) => together::who(parts),
             _ => Who::Operator,
         }
     }
@@ -85,6 +89,7 @@ impl Remedy {
             }
             Self::MoveTunnel(tunnel) => vec![tunnel.command()],
             Self::OuterSource(source) => source.commands(),
+            Self::Together(parts) => together::commands(parts),
             Self::DropLeaving(what) => what.command("postrouting").into_iter().collect(),
             Self::DropForwarded(what) => what.command("forward").into_iter().collect(),
             Self::DeleteRule(rule) => rule.deletion().into_iter().collect(),
@@ -192,6 +197,7 @@ impl Remedy {
             } => {
                 vec![option("bind", address.map(|address| address.to_string()))]
             }
+            Self::Together(parts) => together::options(parts),
             _ => Vec::new(),
         }
     }

@@ -23,6 +23,9 @@ impl OuterSource {
             return Some(format!("ip sr tunsrc set {source}"));
         }
         let route = &self.route;
+        if route.gives_source() {
+            return None;
+        }
         // A router, and an address for what is routed, are of the interface that it has now; a next-hop object is another's as well.
         let has_more = route.via.is_some() || route.source.is_some() || route.next_hop.is_some();
         let beside = route
@@ -56,6 +59,16 @@ impl fmt::Display for OuterSource {
                 f,
                 "give all that is encapsulated the source {source}, an address of {}",
                 self.interface
+            ),
+            None if self.route.gives_source() => write!(
+                f,
+                "give the route {} an address of {} for its outer packets, instead of the one that it has for them (tunsrc)",
+                self.route.prefix, self.interface
+            ),
+            None if self.route.keeps_source() => write!(
+                f,
+                "let the route {} lead by {}, an address of which its packets have then",
+                self.route.prefix, self.interface
             ),
             None => write!(
                 f,

@@ -153,6 +153,8 @@ pub enum Remedy {
     MoveTunnel(MovedTunnel),
     /// Give what a route encapsulates an address of the interface where it leaves.
     OuterSource(OuterSource),
+    /// All of these, of which none does it alone.
+    Together(Vec<Remedy>),
     /// Drop it where it leaves.
     DropLeaving(Dropped),
     /// Keep out of a rule what the kernel sends on each link that has IPv6, by an exception before it.

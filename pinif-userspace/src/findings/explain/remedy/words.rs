@@ -237,6 +237,11 @@ impl fmt::Display for Order<'_> {
             ),
             Remedy::MoveTunnel(tunnel) => write!(f, "{tunnel}"),
             Remedy::OuterSource(source) => write!(f, "{source}"),
+            Remedy::Together(parts) => parts.iter().enumerate().try_for_each(|(number, part)| {
+                let enter = self.enter;
+                let part = Order { remedy: part, enter };
+                write!(f, "{}{part}", if number == 0 { "" } else { ", and " })
+            }),
             Remedy::DropLeaving(Dropped { egress, what, .. }) => {
                 write!(f, "drop it where it leaves via {egress}")?;
                 match what {
