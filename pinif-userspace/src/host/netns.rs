@@ -23,6 +23,7 @@ use nix::{
         stat::{fstat, stat},
         statfs::{NSFS_MAGIC, fstatfs},
     },
+    unistd::geteuid,
 };
 use pinif_ebpf::key::NetNsCookie;
 
@@ -77,6 +78,18 @@ pub enum NetNsError {
         /// What the kernel said.
         source: io::Error,
     },
+    /// The kernel forbids to look into a process (ptrace(2), `PTRACE_MODE_READ_FSCREDS`): it is another user's, or runs in a user namespace that is
+    /// not below one's own, or must not be traced.
+    #[error(
+        "process {process} may not be asked for its network namespace (ptrace(2)): this needs CAP_SYS_PTRACE in the user namespace of that \
+         process, which `sudo` on the host has, and a container or a service may lack; `pinif doctor` lists what pinif lacks"
+    )]
+    Untraceable {
+        /// The process.
+        process: String,
+        /// What the kernel said.
+        source: io::Error,
+    },
     /// Anything else that the kernel said.
     #[error("cannot use the network namespace `{name}`")]
     Other {
@@ -126,6 +139,15 @@ impl NetNs {
         if let Ok(pid) = name.parse::<u32>() {
             return match Self::open(Path::new(&format!("/proc/{pid}/ns/net")), name) {
                 Err(NetNsError::Unknown { name, .. }) => Err(NetNsError::NoProcess(name)),
+                // What may not be entered is refused by another error (setns(2), EPERM).
+                Err(NetNsError::Denied { name, source })
+                    if source.raw_os_error() == Some(libc::EACCES) && geteuid().is_root() =>
+                {
+                    Err(NetNsError::Untraceable {
+                        process: name,
+                        source,
+                    })
+                }
                 result => result,
             };
         }

@@ -16,7 +16,7 @@ mod lines;
 pub mod look;
 pub(crate) mod matrix;
 pub(crate) mod metrics;
-mod next;
+pub(crate) mod next;
 pub mod notes;
 mod notice;
 pub mod output;

@@ -1,8 +1,30 @@
-//! What to try next, at the end of an audit: the last line that a person reads.
+//! What to try next: the last line that a person reads of an audit, and of what a running one is asked for.
 
 use super::shown::Row;
-use crate::findings::{ready::Ready, summary::Summary};
+use crate::findings::{line::FindingLine, ready::Ready, summary::Summary};
 use crate::text::escape::visible;
+
+/// What to try next where a running audit has found something: the gravest that alerts, of those the one with the most packets. Nothing where
+/// none does.
+pub fn gravest<'a>(findings: impl IntoIterator<Item = &'a FindingLine>) -> Option<String> {
+    let alerting = findings.into_iter().filter(|one| one.state.alerts());
+    let gravest = alerting.reduce(|gravest, one| {
+        let is_graver = (one.severity, one.packets) > (gravest.severity, gravest.packets);
+        if is_graver { one } else { gravest }
+    })?;
+    Some(format!(
+        "Next: `pinif explain {}` says what the gravest of them means, and how to fix it.",
+        visible(&gravest.id)
+    ))
+}
+
+/// The same where nothing alerts.
+pub fn of_calm(has_policy: bool) -> &'static str {
+    match has_policy {
+        true => "Next: `pinif foresee` shows what would leak if an interface went down.",
+        false => "Next: `pinif sockets` shows where each socket would leave.",
+    }
+}
 
 /// The next command, in a sentence.
 pub fn step(rows: &[Row], latent: u64, summary: &Summary, ready: Option<&Ready>) -> String {

@@ -2,7 +2,7 @@
 
 use super::{
     look::{self, Look},
-    phrase, table,
+    next, phrase, table,
 };
 use crate::{
     control::protocol::{CaptureStatus, Incomplete, InterfaceStatus, PolicyStatus, Status},
@@ -39,6 +39,13 @@ pub fn render(status: &Status, look: Look, columns: Option<usize>) -> String {
             text.push_str(&format!("and {} more: `pinif findings`\n", grouped(more)));
         }
     }
+    let calm = || next::of_calm(status.policy.source.path.is_some()).to_owned();
+    let next = next::gravest(&status.worst).unwrap_or_else(calm);
+    let next = match columns {
+        Some(columns) => wrapped(&next, columns, 0),
+        None => next,
+    };
+    text.push_str(&format!("\n{next}\n"));
     text
 }
 

@@ -324,6 +324,15 @@ fn an_answer_to_what_must_not_arrive_is_named_in_that() {
             whole.id
         );
         assert!(explained.starts_with(&named), "{explained}");
+        let accept =
+            format!("pinif accept {part} --reason known --until 2999-12-31 --socket {socket}");
+        let accepted = bench.shell_output(&accept);
+        let refused = format!(
+            "pinif: {}; accept that one, and they go with it\n",
+            named.trim_end_matches(":\n")
+        );
+        assert_eq!(accepted.status.code(), Some(1), "{accepted:?}");
+        assert_eq!(String::from_utf8_lossy(&accepted.stderr), refused);
         let answer = leak("reply-escape").egress("eth1").packets(1);
         let asked = leak("ingress-escape").rule("front").egress("fab0");
         auditor

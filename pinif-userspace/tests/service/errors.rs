@@ -6,7 +6,7 @@ use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use crate::bench::{Bench, scenario};
+use crate::bench::{Bench, Need, scenario};
 
 /// The user that has nothing (`nobody`).
 const NOBODY: u32 = 65534;
@@ -165,6 +165,35 @@ fn a_user_without_privileges_is_shown_by_doctor_once_what_is_lacking() {
         assert!(!said.contains(chain), "{chain}: {said}");
     }
     assert!(words.contains("unknown: that needs root, too"), "{said}");
+}
+
+/// Root that may trace no process of another user, as in a container.
+#[test]
+fn a_process_that_may_not_be_looked_into_is_named() {
+    scenario("service untraceable", &[Need::Program("setpriv")], |_| {
+        let mut other = Command::new("sleep")
+            .arg("60")
+            .uid(NOBODY)
+            .spawn()
+            .expect("sleep");
+        let mut command = Command::new("setpriv");
+        command
+            .args(["--bounding-set", "-sys_ptrace", "--inh-caps", "-sys_ptrace"])
+            .args([env!("CARGO_BIN_EXE_pinif"), "sockets", "--netns"])
+            .arg(other.id().to_string());
+        let said = refusal(command);
+        other.kill().expect("kill");
+        other.wait().expect("wait");
+        assert_eq!(
+            said,
+            format!(
+                "pinif: process {} may not be asked for its network namespace (ptrace(2)): this needs CAP_SYS_PTRACE in the user namespace \
+                 of that process, which `sudo` on the host has, and a container or a service may lack; `pinif doctor` lists what pinif \
+                 lacks: Permission denied (os error 13)\n",
+                other.id()
+            )
+        );
+    });
 }
 
 #[test]

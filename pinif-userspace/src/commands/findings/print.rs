@@ -13,7 +13,7 @@ use crate::{
     findings::line::{FindingLine, Line},
     surfaces::{
         look::{Look, columns},
-        table,
+        next, table,
     },
     text::{
         csv,
@@ -22,6 +22,9 @@ use crate::{
         words::{counted, grouped},
     },
 };
+
+/// What to try next where nothing alerts.
+const CALM: &str = "Next: `pinif status` says what is audited, and what is not seen.";
 
 /// Shows findings in one form.
 pub struct Printer {
@@ -80,6 +83,11 @@ impl Printer {
                 };
                 if more > 0 {
                     text.push_str(&format!("and {} more: --limit\n", grouped(more)));
+                }
+                // Where none is as somebody asked for it, that is what to change.
+                if why.is_none() {
+                    let next = next::gravest(&findings).unwrap_or_else(|| CALM.to_owned());
+                    text.push_str(&format!("\n{}\n", streams::fitted(&next, &out)));
                 }
                 streams::write(&text)
             }

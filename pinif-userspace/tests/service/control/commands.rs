@@ -19,6 +19,10 @@ fn ask(place: &Place, arguments: &str) -> Output {
     place.pinif(arguments).output().expect("pinif runs")
 }
 
+/// What `pinif findings` prints where there is none.
+const NONE: &str =
+    "no finding\n\nNext: `pinif status` says what is audited, and what is not seen.\n";
+
 /// What it prints, where it succeeds.
 fn text(place: &Place, arguments: &str) -> String {
     let output = ask(place, arguments);
@@ -63,6 +67,7 @@ fn the_exit_status_is_for_monitoring() {
             format!("policy     {path}: 1 zone, 0 rules, in force since "),
             "findings   1 leak\n".to_owned(),
             "leak     device-escape  eth1             5".to_owned(),
+            "` says what the gravest of them means, and how to fix it.\n".to_owned(),
         ] {
             assert!(shown.contains(&words), "{words:?} in:\n{shown}");
         }
@@ -181,7 +186,7 @@ fn findings_are_shown_in_each_form_and_explained() {
     scenario("control forms", &[], |bench| {
         let place = Place::new();
         let mut auditor = place.audit(bench, &[]);
-        assert_eq!(text(&place, "findings"), "no finding\n");
+        assert_eq!(text(&place, "findings"), NONE);
         assert_eq!(text(&place, "findings --format json"), "");
         assert_eq!(text(&place, "findings --format csv").lines().count(), 1);
         let sent = bench.send(&format!("{LEAK} --count 12"));
@@ -194,7 +199,7 @@ fn findings_are_shown_in_each_form_and_explained() {
             .lines()
             .map(|line| line.split_whitespace().collect())
             .collect();
-        assert_eq!(rows.len(), 3, "{table}");
+        assert_eq!(rows.len(), 5, "{table}");
         assert_eq!(
             rows[1][..7],
             [
@@ -208,8 +213,11 @@ fn findings_are_shown_in_each_form_and_explained() {
             ]
         );
         assert_eq!(rows[2][..4], ["risk", "address-escape", "eth1", "2"]);
-        assert_eq!(text(&place, "findings --severity risk").lines().count(), 2);
-        assert!(text(&place, "findings --limit 1").ends_with("and 1 more: --limit\n"));
+        assert_eq!(text(&place, "findings --severity risk").lines().count(), 4);
+        let next = format!("\nNext: `pinif explain {}` says what", leak.id);
+        assert!(
+            text(&place, "findings --limit 1").contains(&format!("and 1 more: --limit\n{next}"))
+        );
 
         let json = text(&place, "findings --format json --kind device-escape");
         let line = valid(json.trim_end(), schema::audit);
@@ -340,7 +348,7 @@ fn what_no_finding_is_as_is_said_with_what_there_is() {
         let mut auditor = place.audit(bench, &[]);
         refused(&place);
         // Nothing to choose from.
-        assert_eq!(text(&place, "findings --kind unpinned"), "no finding\n");
+        assert_eq!(text(&place, "findings --kind unpinned"), NONE);
         bench.send(&format!("{LEAK} --count 12"));
         bench.send("udp --bind 10.0.0.1 --to 203.0.113.9:9 --count 2");
         auditor.wait_for_finding("device-escape");
