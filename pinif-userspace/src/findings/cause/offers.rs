@@ -8,7 +8,7 @@ use super::{
     encapsulation::is_outer_of_route,
     links::is_neighbour,
     reach::{is_allowed, may_have, source, ways},
-    routing::{bound_source, leads_out},
+    routing::{Asked, leads_out},
     source::{is_answer, who_chose, writes_header},
 };
 use crate::{
@@ -29,7 +29,7 @@ pub(in crate::findings) fn offers(
     scene: &Scene<'_>,
     look_up: &mut LookUp<'_>,
 ) -> Ways {
-    let Some(headers) = sighted.headers else {
+    let (Some(headers), Some(asked)) = (sighted.headers, Asked::of(sighted, scene)) else {
         return Ways::default();
     };
     let network = |of| {
@@ -51,22 +51,11 @@ pub(in crate::findings) fn offers(
         uid: sighted.owner.as_ref().map(|owner| owner.uid),
         ..RouteQuery::to(headers.destination)
     };
+    let followed = asked.by_any();
     let asked = RouteQuery {
-        mark: sighted.mark,
-        protocol: Some(headers.protocol),
-        source_port: headers.source_port,
-        destination_port: headers.destination_port,
-        tos: headers.tos,
-        ..query.clone()
-    };
-    let forwarded = sighted.forwarded_from();
-    let followed = RouteQuery {
-        source: match forwarded {
-            Some(_) => Some(headers.source),
-            None => bound_source(sighted),
-        },
-        input: forwarded,
-        ..asked.clone()
+        source: None,
+        input: None,
+        ..followed.clone()
     };
     let ways = ways(&home, [&query, &followed], sighted, scene, look_up);
     let there = source(sighted.egress, &query, scene, look_up);

@@ -8,7 +8,7 @@ use pinif_ebpf::sample::Destination;
 use super::{
     offers::homes,
     reach::ways,
-    routing::{DSCP, bound_source, described, leads_out},
+    routing::{Asked, described, leads_out},
 };
 use crate::{
     findings::{
@@ -34,8 +34,8 @@ pub(in crate::findings) fn others(
     scene: &Scene<'_>,
     look_up: &mut LookUp<'_>,
 ) -> Option<(Vec<Cause>, Ways)> {
-    let (taken, headers) = (finding.route_asked_of_others()?, sighted.headers?);
-    let first = headers.destination;
+    let (taken, of_first) = (finding.route_asked_of_others()?, Asked::of(sighted, scene)?);
+    let first = of_first.with.destination;
     let (mut causes, mut all) = (finding.causes.to_vec(), Ways::clone(&finding.ways));
     let asked = all.others.len();
     let home = homes(sighted, &finding.place, home);
@@ -48,21 +48,18 @@ pub(in crate::findings) fn others(
             uid: sighted.owner.as_ref().map(|owner| owner.uid),
             ..RouteQuery::to(address)
         };
-        let source = bound_source(sighted).filter(|source| source.is_ipv4() == address.is_ipv4());
+        let toward = of_first.toward(destination);
         let mut by = |mark, tos| {
             let query = RouteQuery {
-                source,
                 mark,
                 tos,
-                protocol: Some(destination.protocol),
-                destination_port: Some(destination.port).filter(|&port| port != 0),
-                ..plain.clone()
+                ..toward.clone()
             };
             let choice = look_up(&query).ok()?;
             let is_out = leads_out(&choice, sighted.egress);
             is_out.then(|| described(&choice, sighted.egress, scene))
         };
-        let (as_first, by_itself) = (by(sighted.mark, headers.tos & DSCP), by(0, 0));
+        let (as_first, by_itself) = (by(toward.mark, toward.tos), by(0, 0));
         let is_as_first = as_first
             .as_ref()
             .is_some_and(|route| route.is_beside(taken));
@@ -72,8 +69,8 @@ pub(in crate::findings) fn others(
             add(&mut causes, address, route);
         }
         let asked = RouteQuery {
-            mark: sighted.mark,
-            tos: headers.tos & DSCP,
+            mark: toward.mark,
+            tos: toward.tos,
             ..plain.clone()
         };
         let ways = ways(&home, [&plain, &asked], sighted, scene, look_up);

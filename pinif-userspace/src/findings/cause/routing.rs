@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use pinif_ebpf::{key::IfIndex, packet::protocol, sighting::Origin};
+use pinif_ebpf::{key::IfIndex, packet::protocol, sample::Destination, sighting::Origin};
 
 use super::{
     links::{bound_vrf, links_down},
@@ -275,6 +275,30 @@ impl Asked {
             names_none: !is_program || bound.is_some() || is_tcp,
             names_of_group: is_program && !is_tcp && headers.destination.is_multicast(),
         })
+    }
+
+    /// The same whatever the socket is bound to, so that each interface can be asked for: without a source, where the kernel may have chosen it.
+    pub fn by_any(&self) -> RouteQuery {
+        RouteQuery {
+            output: None,
+            ..self.without.as_ref().unwrap_or(&self.with).clone()
+        }
+    }
+
+    /// The same of another packet of its sender, of which no more is known than where it went: it may have come from elsewhere, by another port.
+    pub fn toward(&self, other: &Destination) -> RouteQuery {
+        let destination = other.address.ip();
+        let by_any = self.by_any();
+        let source = by_any.source.filter(|_| by_any.input.is_none());
+        RouteQuery {
+            destination,
+            source: source.filter(|source| source.is_ipv4() == destination.is_ipv4()),
+            input: None,
+            protocol: Some(other.protocol),
+            source_port: None,
+            destination_port: Some(other.port).filter(|&port| port != 0),
+            ..by_any
+        }
     }
 
     /// Whether the program may have named the interface with what it sends (`IP_PKTINFO`, `IP_MULTICAST_IF`), and the kernel asked for no
