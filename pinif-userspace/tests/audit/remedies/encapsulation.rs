@@ -27,7 +27,7 @@ fn a_route_encapsulates_by_the_interface_where_its_packets_leave() {
         );
         bench.run(
             "ip",
-            "route add 10.9.0.0/16 encap seg6 mode encap.red segs fd00::2,fd00::3 dev eth1",
+            "route add 10.9.0.0/16 encap seg6 mode encap segs fd00::2,fd00::3 dev eth1",
         );
     }
     Mistake {
