@@ -263,6 +263,12 @@ impl SocketRecord {
             && self.sent_bound == bound
     }
 
+    /// Whether it has any verdict; the one for this interface is looked at first.
+    #[inline(always)]
+    pub(crate) fn has_verdict(&self, egress: IfIndex) -> bool {
+        self.verdict_by(egress) != 0 || self.verdicts.iter().any(|verdict| *verdict != 0)
+    }
+
     /// The verdict for any destination by this interface, if there is one.
     #[inline(always)]
     pub(crate) const fn verdict_by(&self, egress: IfIndex) -> u64 {

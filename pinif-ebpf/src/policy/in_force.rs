@@ -12,6 +12,8 @@ use super::{
 pub struct InForce(pub u64);
 
 impl InForce {
+    /// No policy: nothing is counted.
+    pub const NOTHING: Self = Self(0);
     const USERS: u64 = 1 << 1;
     const OWNERS: u64 = 1 << 2;
     const SOURCE_PORTS: u64 = 1 << 3;

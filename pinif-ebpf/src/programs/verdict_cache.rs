@@ -85,10 +85,7 @@ enum Missed {
 pub fn look_up(skb: Skb, in_force: InForce) -> Cached {
     match look(skb, in_force) {
         Ok((found, netns)) => {
-            cells::count_in(found.cell, skb.count());
-            if found.marked {
-                skb.mark_passed(netns);
-            }
+            count(skb, found, netns);
             Cached::Contained
         }
         Err(Missed::Steady) => Cached::Steady,
@@ -98,6 +95,29 @@ pub fn look_up(skb: Skb, in_force: InForce) -> Cached {
         }
         Err(Missed::KeysSet) => Cached::Nothing,
     }
+}
+
+/// Counts a packet that leaves in this namespace by the verdict that its socket's record has for it. Whether it has one: else nothing is done.
+///
+/// What most often has none is recognized first, by little: another look-up follows.
+#[inline(always)]
+pub fn count_by_record(skb: Skb, netns: NetNsCookie) -> bool {
+    find_by_record(skb, netns).is_some_and(|found| {
+        count(skb, found, netns);
+        true
+    })
+}
+
+#[inline(always)]
+fn find_by_record(skb: Skb, netns: NetNsCookie) -> Option<CachedVerdict> {
+    let sock = Sock::new(skb.sock())?;
+    let record = records::of(sock.as_ptr().cast())?;
+    if !CacheInputs::may_find(record, netns, skb.arrived(), skb.interface()) {
+        return None;
+    }
+    let in_force = policy::in_force()?;
+    let inputs = inputs_of(skb, sock, record, skb.flow_key()?, in_force);
+    inputs.find_in_record(record).ok()
 }
 
 /// Whether a cached verdict of the socket's own says that the packet is contained. Of one that begins with its IP header, at the
@@ -114,6 +134,15 @@ pub fn is_contained(skb: Skb, sock: Sock, in_force: InForce) -> bool {
         let inputs = inputs_of(skb, sock, record, flow, in_force);
         inputs.find_in_record(record).is_ok()
     })
+}
+
+/// Counts a packet by its verdict.
+#[inline(always)]
+fn count(skb: Skb, found: CachedVerdict, netns: NetNsCookie) {
+    cells::count_in(found.cell, skb.count());
+    if found.marked {
+        skb.mark_passed(netns);
+    }
 }
 
 /// The verdict of the packet in work is not to be cached.

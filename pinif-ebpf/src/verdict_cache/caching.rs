@@ -145,6 +145,17 @@ impl CacheInputs {
         record.netns == netns && !arrived.is_some()
     }
 
+    /// The same, as far as it is worth to look: the record has verdicts, of which one may be for this interface.
+    #[inline(always)]
+    pub fn may_find(
+        record: &SocketRecord,
+        netns: NetNsCookie,
+        arrived: IfIndex,
+        egress: IfIndex,
+    ) -> bool {
+        record.salt != 0 && Self::may_look(record, netns, arrived) && record.has_verdict(egress)
+    }
+
     /// The same packet, as one that any socket may have sent; nothing where more of the socket counts.
     ///
     /// That is so where a rule asks who has the socket; and of a header that is not the socket's own, but a tunnel's. `salt` is one

@@ -31,6 +31,11 @@ impl Instruction {
         }
     }
 
+    /// Whether it is a constant of 64 bits, whose upper half is the next instruction's (`BPF_LD | BPF_IMM | BPF_DW`).
+    pub(crate) const fn is_long(self) -> bool {
+        self.code == 0x18
+    }
+
     /// Its class.
     pub(crate) const fn class(self) -> u8 {
         self.code & 7

@@ -205,6 +205,28 @@ impl Machine {
         Ok(())
     }
 
+    /// Puts a constant of 64 bits in another's place, wherever a program has that.
+    ///
+    /// # Errors
+    ///
+    /// When there is no such program, or it has no such constant.
+    pub fn put_constant(&mut self, program: &str, placeholder: u64, value: u64) -> Result<()> {
+        let found = self.programs.get_mut(program).map(Rc::make_mut);
+        let found = found.with_context(|| format!("there is no program {program}"))?;
+        let halves = |value: u64| [value as u32, (value >> 32) as u32].map(u32::cast_signed);
+        let mut is_there = false;
+        let mut rest = found.instructions.as_mut_slice();
+        while let [first, second, ..] = rest {
+            if first.is_long() && [first.immediate, second.immediate] == halves(placeholder) {
+                [first.immediate, second.immediate] = halves(value);
+                is_there = true;
+            }
+            rest = &mut rest[1..];
+        }
+        ensure!(is_there, "the program {program} has no such constant");
+        Ok(())
+    }
+
     /// Adds a program that the object does not have.
     pub fn add_program(&mut self, name: &str, instructions: Vec<Instruction>) {
         let program = Program {

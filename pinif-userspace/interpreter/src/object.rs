@@ -23,7 +23,7 @@ pub struct Loaded {
 }
 
 /// A program, with all functions that it calls.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Program {
     pub instructions: Vec<Instruction>,
     /// The source file that each instruction comes from ([`Sources`]).

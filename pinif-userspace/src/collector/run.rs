@@ -329,6 +329,7 @@ impl Audit {
         if self.persist.is_none() {
             self.hooks.cease_to_refuse()?;
             // From this instant on, nothing is counted anywhere.
+            self.publisher.withdraw()?;
             self.following.entries.close()?;
         }
         // A packet that is inside the programs is counted to its end.

@@ -115,6 +115,7 @@ impl Audit {
         if plan.log_level > 0 {
             logs::follow(&mut ebpf)?;
         }
+        let mut entries = Entries::open(&mut ebpf)?;
         let mut publisher = Publisher::open(&mut ebpf)?;
         let written =
             persisted_policy::enforced_until(&publisher, &plan.policy, persist.as_deref());
@@ -141,7 +142,6 @@ impl Audit {
         let wakes = Wakes::open(&mut ebpf)?;
         let mut arrivals = Arrivals::open(&mut ebpf)?;
         arrivals.forget_all();
-        let mut entries = Entries::open(&mut ebpf)?;
         if persist.is_some() {
             // A previous instance's is in the table until this one's takes its place.
             load_egress(&mut ebpf, &mut entries)?;

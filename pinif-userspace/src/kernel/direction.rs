@@ -23,6 +23,14 @@ impl TcDirection {
         }
     }
 
+    /// The entry program, by the name of its function in the object. Loaded, it has the traffic program's name.
+    pub(super) const fn entry(self) -> &'static str {
+        match self {
+            Self::Egress => "pinif_leaves",
+            Self::Ingress => "pinif_arrives",
+        }
+    }
+
     /// The entry program of an auditor that is to outlive its collector: by its name it is distinguished from those that go with theirs.
     pub(super) const fn lasting_program(self) -> &'static str {
         match self {

@@ -33,7 +33,6 @@ mod task_files;
 mod traced;
 pub(crate) mod wakes;
 
-pub use entry::entry_program;
 pub use object::Object;
 pub use persist::map_layout_of_this_build;
 pub use publish::interface_zones;

@@ -257,6 +257,19 @@ impl Publisher {
         Ok(())
     }
 
+    /// Says that nothing is in force any more: no packet after this is counted. What is published stays, for who asks.
+    ///
+    /// # Errors
+    ///
+    /// When the kernel refuses.
+    pub fn withdraw(&mut self) -> Result<()> {
+        let word = InForce::NOTHING.0;
+        self.tables
+            .in_force
+            .set(0, word, 0)
+            .context("what is in force cannot be withdrawn")
+    }
+
     /// Writes for the programs whether there is any port of a bridge at all, and any tunnel.
     fn count_layers(&mut self, further: (u32, u32)) -> Result<()> {
         let all = self.published.values().map(|one| one.host.layers());

@@ -4,8 +4,8 @@ use std::net::Ipv4Addr;
 
 use anyhow::{Result, ensure};
 use pinif_ebpf::key::NetNsCookie;
-use pinif_interpreter::{Count, Input, Instruction, Machine, Packet, Socket};
-use pinif_userspace::kernel::{Object, entry_program};
+use pinif_interpreter::{Count, Input, Machine, Packet, Socket};
+use pinif_userspace::kernel::Object;
 
 use super::{
     frame::{ETHERNET, Flow, TCP, UDP},
@@ -14,6 +14,9 @@ use super::{
     surroundings::Surroundings,
 };
 
+/// The entry programs.
+const EGRESS: &str = "pinif_leaves";
+const INGRESS: &str = "pinif_arrives";
 /// `TC_ACT_UNSPEC`: the packet goes on.
 const UNSPEC: u32 = u32::MAX;
 /// What a cgroup hook returns so that the call goes on.
@@ -77,14 +80,9 @@ impl Host {
         ];
         let mut machine = Machine::load(object, &constants)?;
         let netns = NetNsCookie(machine.kernel.netns);
-        let maps = [machine.number_of("NETNS")?, machine.number_of("TRAFFIC")?];
-        for (place, entry, traffic) in [
-            (0, "entry to egress", "pinif_egress"),
-            (1, "entry to ingress", "pinif_ingress"),
-        ] {
-            let program = entry_program(netns, place, maps);
-            let program = program.into_iter().map(Instruction::of).collect();
-            machine.add_program(entry, program);
+        for (place, entry, traffic) in [(0, EGRESS, "pinif_egress"), (1, INGRESS, "pinif_ingress")]
+        {
+            machine.put_constant(entry, NetNsCookie::PLACEHOLDER.0, netns.0)?;
             machine.put_program("TRAFFIC", place, traffic)?;
         }
         state::write(&mut machine, policy, netns)?;
@@ -270,7 +268,7 @@ impl Host {
         arrived: Option<Interface>,
     ) -> Result<Count> {
         self.sent += flow.frame().len() as u64;
-        self.pass("entry to egress", sock, flow, interface, arrived)
+        self.pass(EGRESS, sock, flow, interface, arrived)
     }
 
     /// A packet arrives by an interface, for this socket or for none.
@@ -285,7 +283,7 @@ impl Host {
         interface: Interface,
     ) -> Result<Count> {
         self.machine.kernel.receiver = receiver.map(|sock| sock.0);
-        self.pass("entry to ingress", None, flow, interface, Some(interface))
+        self.pass(INGRESS, None, flow, interface, Some(interface))
     }
 
     fn pass(

@@ -6,6 +6,7 @@ mod bind;
 mod bypass;
 mod connect;
 mod egress;
+mod entry;
 mod existing;
 mod heard;
 mod ingress;

@@ -1,16 +1,23 @@
 //! The namespace that a packet is in. No helper gives it to a traffic program on all supported kernels, so each namespace
-//! has an entry program of its own (`kernel/entry.rs` of userspace), a dozen instructions that write its cookie here and
-//! go on with the traffic program: that is loaded, and verified, once.
+//! has entry programs of its own (`hooks/entry.rs`), which have its cookie as a constant. They write it here and go on with
+//! the traffic program: that is large, and is loaded, and verified, once.
+
+use core::arch::asm;
 
 use aya_ebpf::{
     btf_maps::{PerCpuArray, ProgramArray},
     macros::btf_map,
+    programs::TcContext,
 };
 use pinif_ebpf::key::NetNsCookie;
 
 /// This CPU's packet's. Traffic programs do not interrupt each other.
 #[btf_map]
 static NETNS: PerCpuArray<u64, 1> = PerCpuArray::new();
+
+/// The places of the traffic programs: the one for what leaves, and for what arrives.
+pub const EGRESS: u32 = 0;
+pub const INGRESS: u32 = 1;
 
 /// The traffic programs, for the entry programs' tail calls: what leaves, and what arrives. Named by them only.
 #[btf_map]
@@ -24,4 +31,32 @@ pub fn get() -> NetNsCookie {
         unsafe { cookie.read_volatile() }
     });
     NetNsCookie(cookie)
+}
+
+/// The namespace of an entry program: a constant, which userspace puts in the placeholder's place (`kernel/entry.rs`).
+#[inline(always)]
+pub fn of_entry() -> NetNsCookie {
+    let cookie: u64;
+    // SAFETY: it sets a register. Written so that it is one instruction (`BPF_LD | BPF_IMM | BPF_DW`), which is found by its constant.
+    unsafe {
+        asm!(
+            "{cookie} = {placeholder} ll",
+            cookie = out(reg) cookie,
+            placeholder = const NetNsCookie::PLACEHOLDER.0,
+            options(nomem, nostack, pure),
+        );
+    }
+    NetNsCookie(cookie)
+}
+
+/// Goes on with a traffic program, by its place, and does not return; but where there is none.
+#[inline(always)]
+pub fn go_on(context: &TcContext, netns: NetNsCookie, traffic: u32) {
+    if let Some(cookie) = NETNS.get_ptr_mut(0) {
+        // SAFETY: the entry is this CPU's own.
+        unsafe { cookie.write_volatile(netns.0) };
+    }
+    // With a constant place, it is a direct jump (`bpf_arch_poke`).
+    // SAFETY: context and map are the program's.
+    unsafe { TRAFFIC.tail_call(context, traffic) };
 }

@@ -46,14 +46,14 @@ static CGROUPS: HashMap<CgroupKey, RuleSet, 16384, NO_PREALLOC> = HashMap::new()
 static EXECUTABLES: HashMap<ExecutableKey, RuleSet, 16384, NO_PREALLOC> = HashMap::new();
 
 /// What is in force: a word that changes with the policy and with the host's links and addresses, and says which slot the
-/// policy is in. Read once for each packet, so that it sees one policy.
+/// policy is in. Read once for each packet, so that it sees one policy. Nothing before a policy is in force, and once the audit has ended:
+/// then nothing is counted.
 #[inline(always)]
 pub fn in_force() -> Option<InForce> {
     let word = IN_FORCE.get(0)?;
     // SAFETY: the entry is one aligned word. Volatile, so that it is read once.
-    Some(InForce(unsafe {
-        core::ptr::from_ref(word).read_volatile()
-    }))
+    let in_force = InForce(unsafe { core::ptr::from_ref(word).read_volatile() });
+    (in_force != InForce::NOTHING).then_some(in_force)
 }
 
 /// The policy in force.
