@@ -1,19 +1,15 @@
 //! The fast path: a packet like one that was judged before is counted by its cached verdict. What is cached, and for whom, is
 //! decided in [`pinif_ebpf::verdict_cache`]; here are the socket, its record and the maps.
 
-use aya_ebpf::{
-    btf_maps::{Array, PerCpuArray},
-    helpers::generated::bpf_get_prandom_u32,
-    macros::btf_map,
-};
+use aya_ebpf::{btf_maps::PerCpuArray, helpers::generated::bpf_get_prandom_u32, macros::btf_map};
 use pinif_ebpf::{
     intent::SocketRecord,
     key::{Endpoint, IfIndex, NetNsCookie},
     policy::{Active, InForce},
     verdict::Traffic,
     verdict_cache::{
-        CELL_BITS, CacheInputs, CachedVerdict, Coverage, Digests, FlowCache, FlowKey, Keys,
-        Outcome, PacketPath, SocketFacts, entry, look_up as read_entry,
+        CacheInputs, CachedVerdict, Coverage, Digests, FlowKey, Keys, Outcome, PacketPath,
+        SocketFacts, entry, look_up as read_entry,
     },
 };
 
@@ -23,7 +19,7 @@ use crate::{
         packet::Skb,
         sock::{AF_PACKET, SOCK_RAW, Sock},
     },
-    state::{cells, endpoints, heard, owners, policy, records, scratch},
+    state::{cells, endpoints, flow_cache::FlowCacheMap, heard, owners, policy, records, scratch},
 };
 
 /// The keys of the packet in work, for when it has been judged. In a map and not on the stack: the verifier would distinguish
@@ -31,33 +27,8 @@ use crate::{
 #[btf_map]
 static KEYS: PerCpuArray<Keys, 1> = PerCpuArray::new();
 
-/// The entries of packets of one class: what this host forwards, and what sockets send that have no entry yet.
-#[btf_map]
-static FLOW_CACHE: Array<u64, { 1 << CELL_BITS }> = Array::new();
-
 /// Keeps the digests of what processes send apart from those of what is forwarded.
 const OF_PROCESSES: u64 = 0x70_726f_6365_7373;
-
-/// [`FLOW_CACHE`].
-struct FlowCacheMap;
-
-impl FlowCache for FlowCacheMap {
-    #[inline(always)]
-    fn entry(&self, place: u32) -> u64 {
-        FLOW_CACHE.get_ptr(place).map_or(0, |place| {
-            // SAFETY: an aligned word of the map; other CPUs write it at once.
-            unsafe { place.read_volatile() }
-        })
-    }
-
-    #[inline(always)]
-    fn put(&self, place: u32, entry: u64) {
-        if let Some(place) = FLOW_CACHE.get_ptr_mut(place) {
-            // SAFETY: an aligned word of the map, written at once.
-            unsafe { place.write_volatile(entry) };
-        }
-    }
-}
 
 /// What is known of a packet before it is judged.
 pub enum Cached {

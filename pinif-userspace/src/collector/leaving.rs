@@ -10,7 +10,7 @@ use std::{
 use pinif_ebpf::key::NetNsCookie;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
-use crate::kernel::{attach::Taken, publish::wait_for_running_programs};
+use crate::kernel::{attach::Taken, grace::wait_for_running_programs};
 
 /// How many that are left are taken at once: the findings are read for all of them together.
 const AT_ONCE: usize = 64;

@@ -33,7 +33,7 @@ use super::{
 use crate::{
     findings::summary::Summary,
     hub::{Event, Hub, Notice},
-    kernel::{clock::monotonic, publish::wait_for_running_programs},
+    kernel::{clock::monotonic, grace::wait_for_running_programs},
 };
 
 /// How many questions are answered before whatever else has happened is looked at.

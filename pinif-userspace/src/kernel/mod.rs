@@ -15,6 +15,7 @@ mod existing;
 pub(crate) mod fill;
 mod filters;
 mod function_types;
+pub(crate) mod grace;
 mod hook;
 pub(crate) mod learned;
 pub(crate) mod lingering;

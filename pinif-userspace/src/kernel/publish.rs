@@ -26,7 +26,7 @@ use self::{
 };
 use crate::{
     host::network::Network,
-    kernel::fill::Fill,
+    kernel::{fill::Fill, grace::wait_for_running_programs},
     policy::{Policy, ingress_policy},
 };
 
@@ -402,11 +402,4 @@ fn key(netns: NetNsCookie, slot: Slot, interface: IfIndex) -> InterfaceKey {
         interface,
         slot,
     }
-}
-
-/// Returns when every program that ran has ended: they run inside RCU read sections, and `MEMBARRIER_CMD_GLOBAL` is
-/// `synchronize_rcu` (membarrier(2)).
-pub fn wait_for_running_programs() {
-    // SAFETY: the command has no argument that points anywhere.
-    unsafe { libc::syscall(libc::SYS_membarrier, libc::MEMBARRIER_CMD_GLOBAL, 0, 0) };
 }

@@ -8,6 +8,7 @@ pub mod captures;
 pub mod cells;
 pub mod endpoints;
 pub mod findings;
+pub mod flow_cache;
 pub mod heard;
 pub mod ingress_policy;
 pub mod learned;
