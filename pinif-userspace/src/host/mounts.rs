@@ -19,7 +19,7 @@ const BLIND: Duration = Duration::from_secs(60);
 /// Says when. Each mount wakes whoever is registered for it, and container engines make many: so it is registered only while it is waited for.
 ///
 /// The kernel reports a mount once for each open file, to whoever asks first. Where the file is registered, that is the registration itself,
-/// which tells nobody (`ep_insert`, `ep_send_events`): what was mounted before is asked of another file.
+/// which reports it to nobody (`ep_insert`, `ep_send_events`): what was mounted before is asked of another file.
 pub(crate) struct Mounts {
     file: Arc<File>,
     registered: Option<AsyncFd<Arc<File>>>,
