@@ -8,11 +8,6 @@ use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct NetNsCookie(pub u64);
 
-impl NetNsCookie {
-    /// What the entry programs of the object have in place of their namespace's cookie, until they are loaded for one.
-    pub const PLACEHOLDER: Self = Self(0x6e65_7473_5f68_6572);
-}
-
 /// A socket, by its cookie (`SO_COOKIE`, `sk->sk_cookie`). A request socket, the connection that comes of it and its
 /// time-wait remains have the same one. Zero is no socket.
 #[repr(transparent)]

@@ -9,6 +9,7 @@ pub mod bypass;
 pub mod capacity;
 pub mod capture;
 pub mod enforce;
+pub mod entry;
 pub mod groups;
 pub mod heard;
 pub mod intent;

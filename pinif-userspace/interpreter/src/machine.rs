@@ -109,16 +109,6 @@ impl Machine {
         self.memory.bytes(at, length)
     }
 
-    /// The number of a map, as instructions name it.
-    ///
-    /// # Errors
-    ///
-    /// When there is none of this name.
-    pub fn number_of(&self, map: &str) -> Result<i32> {
-        let place = self.place_of(map)?;
-        Ok(place as i32)
-    }
-
     /// Enters a value into a map.
     ///
     /// # Errors

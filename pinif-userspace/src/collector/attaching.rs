@@ -82,11 +82,14 @@ impl Audit {
         let first = counted_above(netns, &namespace.network);
         wanted.sort_by_key(|(index, _)| !first.contains(index));
         let mut firsts = wanted.partition_point(|(index, _)| first.contains(index));
+        let watched = self.watched(netns).into_iter();
+        let watched: BTreeSet<IfIndex> = watched.map(|(index, _)| index).collect();
         let mut all_refused = Vec::new();
         let mut rest = wanted.len();
         for some in batches(Work::Attaching, &wanted, &self.hub) {
             rest -= some.len();
-            let (audited, refused) = self.audit_some(netns, some, firsts > 0 || rest == 0)?;
+            let publishes = firsts > 0 || rest == 0;
+            let (audited, refused) = self.audit_some(netns, some, &watched, publishes)?;
             attached.new += audited.0.len();
             self.report_audited(netns, audited, alone);
             all_refused.extend(refused);
@@ -108,12 +111,13 @@ impl Audit {
         Ok(attached)
     }
 
-    /// Attaches to interfaces: what leaves is seen, what arrives is watched, where the policy in force asks for that, and the maps say of
+    /// Attaches to interfaces: what leaves is seen, what arrives is `watched`, where the policy in force asks for that, and the maps say of
     /// both. Only then they are audited. `publishes`, where the maps say something else now; they do in any case where something is dropped.
     fn audit_some<'a>(
         &mut self,
         netns: NetNsCookie,
         some: &'a [(IfIndex, String)],
+        watched: &BTreeSet<IfIndex>,
         publishes: bool,
     ) -> Result<(Audited<'a>, Refused<'a>)> {
         let (mut audited, mut refused) = (Audited(Vec::new()), Vec::new());
@@ -130,9 +134,8 @@ impl Audit {
                 Err(error) => refused.push((interface, anyhow::Error::from(error))),
             }
         })?;
-        let mut arrivals = self.watched(netns);
-        let indexes: BTreeSet<IfIndex> = some.iter().map(|(index, _)| *index).collect();
-        arrivals.retain(|(index, _)| indexes.contains(index));
+        let arrivals = some.iter().filter(|(index, _)| watched.contains(index));
+        let arrivals: Vec<_> = arrivals.cloned().collect();
         self.watch(netns, &arrivals)?;
         if publishes || self.enforcement.is_on() {
             self.publish(netns);
@@ -180,7 +183,16 @@ impl Audit {
             }
             self.between_batches()?;
         }
-        for some in batches(Work::AttachingIngress, &wanted, &self.hub) {
+        self.watch_in_batches(netns, &wanted)
+    }
+
+    /// Watches what arrives at those of many interfaces that are audited.
+    pub(super) fn watch_in_batches(
+        &mut self,
+        netns: NetNsCookie,
+        interfaces: &[(IfIndex, String)],
+    ) -> Result<()> {
+        for some in batches(Work::AttachingIngress, interfaces, &self.hub) {
             self.watch(netns, some)?;
             self.between_batches()?;
         }
@@ -210,11 +222,7 @@ impl Audit {
 
 impl Namespace {
     /// Watches what arrives at these interfaces too.
-    pub(super) fn watch_arrivals(
-        &mut self,
-        interfaces: &[(IfIndex, String)],
-        hub: &Hub,
-    ) -> Result<()> {
+    fn watch_arrivals(&mut self, interfaces: &[(IfIndex, String)], hub: &Hub) -> Result<()> {
         self.hooks.watch_arrivals(interfaces, |name, outcome| {
             if let Err(error) = outcome {
                 hub.note(Notice::ArrivalsNotAudited {

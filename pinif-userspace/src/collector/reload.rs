@@ -4,9 +4,9 @@ use std::time::SystemTime;
 
 use anyhow::Result;
 
-use super::{audit::Audit, enforcement, foresight, persisted_policy, progress::batches};
+use super::{audit::Audit, enforcement, foresight, persisted_policy};
 use crate::{
-    hub::{Hub, Notice, notice::Work},
+    hub::{Hub, Notice},
     kernel::{clock::monotonic, publish::Unresolved},
     policy::{Policy, PolicyErrors, ingress_policy::watched},
 };
@@ -32,12 +32,7 @@ impl Audit {
                 self.hub.note(Notice::PolicyRefused { error });
                 return Ok(());
             }
-            for some in batches(Work::AttachingIngress, &wanted, &self.hub) {
-                if let Some(namespace) = self.namespaces.get_mut(&netns) {
-                    namespace.watch_arrivals(some, &self.hub)?;
-                }
-                self.between_batches()?;
-            }
+            self.watch_in_batches(netns, &wanted)?;
         }
         let persist = self.persist.as_deref();
         self.hooks.hear(policy.keeps_inside(), persist)?;

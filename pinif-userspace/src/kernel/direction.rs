@@ -1,6 +1,7 @@
 //! The two directions in which an interface's packets are seen, each by a traffic program of its own.
 
 use aya::programs::TcAttachType;
+use pinif_ebpf::entry;
 
 /// A direction, as the interface has it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -47,8 +48,8 @@ impl TcDirection {
     /// The traffic program's place in `TRAFFIC`.
     pub(super) const fn place(self) -> u32 {
         match self {
-            Self::Egress => 0,
-            Self::Ingress => 1,
+            Self::Egress => entry::EGRESS,
+            Self::Ingress => entry::INGRESS,
         }
     }
 

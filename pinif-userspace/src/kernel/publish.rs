@@ -12,7 +12,7 @@ use anyhow::{Context as _, Result};
 use aya::Ebpf;
 use pinif_ebpf::{
     enforce::until,
-    key::{IfIndex, InterfaceKey, NetNsCookie},
+    key::{IfIndex, NetNsCookie},
     policy::{InForce, InterfaceZones, Slot, ZoneSet, flags},
     verdict::arrival::IngressPolicy,
 };
@@ -22,7 +22,7 @@ pub use self::named::{Named, Unresolved, unresolved};
 pub use self::zones::of as interface_zones;
 use self::{
     host::Host,
-    tables::{More, Tables, Written},
+    tables::{More, Tables, Written, interface_key},
 };
 use crate::{
     host::network::Network,
@@ -227,14 +227,14 @@ impl Publisher {
         let entries = |zones: &BTreeMap<IfIndex, InterfaceZones>| -> BTreeMap<_, _> {
             let zones = zones.iter();
             zones
-                .map(|(&interface, &zones)| (key(netns, slot, interface), zones))
+                .map(|(&interface, &zones)| (interface_key(netns, slot, interface), zones))
                 .collect()
         };
         let (zones_before, zones_now) = (entries(&before.zones), entries(&now.zones));
         let ingress = |ingress: &BTreeMap<IfIndex, IngressPolicy>| -> BTreeMap<_, _> {
             let ingress = ingress.iter();
             ingress
-                .map(|(&interface, &allows)| (key(netns, slot, interface), allows))
+                .map(|(&interface, &allows)| (interface_key(netns, slot, interface), allows))
                 .collect()
         };
         let (ingress_before, ingress_now) = (ingress(&before.ingress), ingress(&now.ingress));
@@ -304,13 +304,16 @@ impl Publisher {
         let slot = self.in_force.slot();
         Host::default().sweep(&gone.host, &mut self.tables);
         for interface in gone.zones.into_keys() {
-            let _ = self.tables.zones.remove(&key(netns, slot, interface));
+            let _ = self
+                .tables
+                .zones
+                .remove(&interface_key(netns, slot, interface));
         }
         for interface in gone.ingress.into_keys() {
             let _ = self
                 .tables
                 .ingress_policy
-                .remove(&key(netns, slot, interface));
+                .remove(&interface_key(netns, slot, interface));
         }
     }
 
@@ -343,7 +346,7 @@ impl Publisher {
                     for (&interface, &zones) in &zones {
                         self.tables
                             .zones
-                            .insert(key(netns, slot, interface), zones, 0)
+                            .insert(interface_key(netns, slot, interface), zones, 0)
                             .context("the table of interfaces is full")?;
                     }
                     zones_of.push((netns, zones));
@@ -351,7 +354,7 @@ impl Publisher {
                     for (&interface, &allows) in &ingress {
                         self.tables
                             .ingress_policy
-                            .insert(key(netns, slot, interface), allows, 0)
+                            .insert(interface_key(netns, slot, interface), allows, 0)
                             .context("the table of what may arrive is full")?;
                     }
                     ingress_of.push((netns, ingress));
@@ -393,13 +396,5 @@ impl Publisher {
         }
         self.has_policy = true;
         Ok(unresolved)
-    }
-}
-
-fn key(netns: NetNsCookie, slot: Slot, interface: IfIndex) -> InterfaceKey {
-    InterfaceKey {
-        netns,
-        interface,
-        slot,
     }
 }

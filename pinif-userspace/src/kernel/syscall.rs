@@ -52,6 +52,8 @@ pub struct LoadAttributes {
     pub name: [u8; 16],
 }
 
+const _: () = assert!(size_of::<LoadAttributes>() == 64);
+
 /// A program's name as the kernel has it: of a longer one, the first 15 bytes.
 pub fn name(text: &str) -> [u8; 16] {
     let mut name = [0; 16];

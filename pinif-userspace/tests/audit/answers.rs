@@ -2,7 +2,7 @@
 
 use pinif_lab::{Device, LinkKind, Namespace, Route};
 
-use crate::bench::{Bench, Finding, Need, Sender, leak, note, risk, scenario, together};
+use crate::bench::{Bench, Finding, Need, Sender, Sent, leak, note, risk, scenario, together};
 
 together! {
     without_a_policy:
@@ -51,6 +51,15 @@ fn ask(bench: &Bench, from: &Namespace, arguments: &str) {
     let before = bench.received();
     bench.far_sender(from, &format!("udp {arguments}")).finish();
     bench.wait_until_received(before, 1);
+}
+
+/// The peer asks a server that is bound to nothing, which answers a thousand times.
+fn answer_the_peer(bench: &Bench) -> Sent {
+    let arguments = format!("--bind 0.0.0.0:5000 --to {PEER} --count 1000");
+    let mut server = server(bench, &arguments);
+    ask(bench, &bench.chassis.peer, "--to 10.0.0.1:5000");
+    server.go();
+    server.finish()
 }
 
 fn escape(packets: u64) -> Finding {
@@ -260,13 +269,7 @@ fn what_came_by_a_bridge_is_answered_by_its_port() {
         card.set_up("br0").expect("it is there");
         card.wait_until_operational("br0").expect("it is up");
         let auditor = bench.audit(REPLIES);
-        let mut server = server(
-            bench,
-            &format!("--bind 0.0.0.0:5000 --to {PEER} --count 1000"),
-        );
-        ask(bench, &bench.chassis.peer, "--to 10.0.0.1:5000");
-        server.go();
-        server.finish();
+        answer_the_peer(bench);
         auditor
             .stop()
             .expect()
@@ -279,13 +282,7 @@ fn an_answer_out_of_a_contained_zone_is_a_leak() {
     scenario("reply contained", &[], |bench| {
         route_outside(bench, "10.0.0.2/32", "192.0.2.2");
         let auditor = bench.audit_with(CONTAINED, REPLIES);
-        let mut server = server(
-            bench,
-            &format!("--bind 0.0.0.0:5000 --to {PEER} --count 1000"),
-        );
-        ask(bench, &bench.chassis.peer, "--to 10.0.0.1:5000");
-        server.go();
-        let sent = server.finish();
+        let sent = answer_the_peer(bench);
         let escape = leak("reply-escape").egress("eth1").packets(1000);
         let report = auditor.stop();
         let why = "Zone backplane is contained, and holds fab0, but not eth1.";
@@ -348,13 +345,7 @@ fn an_answer_out_of_a_contained_zone_is_dropped() {
         route_outside(bench, "10.0.0.2/32", "192.0.2.2");
         let before = bench.received_outside();
         let auditor = bench.audit_with(CONTAINED, ENFORCE);
-        let mut server = server(
-            bench,
-            &format!("--bind 0.0.0.0:5000 --to {PEER} --count 1000"),
-        );
-        ask(bench, &bench.chassis.peer, "--to 10.0.0.1:5000");
-        server.go();
-        let sent = server.finish();
+        let sent = answer_the_peer(bench);
         assert_eq!(sent.sent, 0, "{sent:?}");
         let report = auditor.stop();
         assert_eq!(bench.received_outside(), before, "{report}");
@@ -371,13 +362,7 @@ fn an_answer_that_is_a_note_leaves() {
     scenario("reply enforced-note", &[], |bench| {
         route_outside(bench, "10.0.0.2/32", "192.0.2.2");
         let auditor = bench.audit(ENFORCE);
-        let mut server = server(
-            bench,
-            &format!("--bind 0.0.0.0:5000 --to {PEER} --count 1000"),
-        );
-        ask(bench, &bench.chassis.peer, "--to 10.0.0.1:5000");
-        server.go();
-        let sent = server.finish();
+        let sent = answer_the_peer(bench);
         auditor
             .stop()
             .expect()
@@ -392,13 +377,7 @@ fn replies_are_audited_where_that_is_asked_for() {
     scenario("reply unwanted", &[], |bench| {
         route_outside(bench, "10.0.0.2/32", "192.0.2.2");
         let auditor = bench.audit(&[]);
-        let mut server = server(
-            bench,
-            &format!("--bind 0.0.0.0:5000 --to {PEER} --count 1000"),
-        );
-        ask(bench, &bench.chassis.peer, "--to 10.0.0.1:5000");
-        server.go();
-        server.finish();
+        answer_the_peer(bench);
         auditor
             .stop()
             .expect()

@@ -3,7 +3,7 @@
 use std::net::Ipv4Addr;
 
 use anyhow::{Result, ensure};
-use pinif_ebpf::key::NetNsCookie;
+use pinif_ebpf::{entry, key::NetNsCookie};
 use pinif_interpreter::{Count, Input, Machine, Packet, Socket};
 use pinif_userspace::kernel::Object;
 
@@ -80,9 +80,11 @@ impl Host {
         ];
         let mut machine = Machine::load(object, &constants)?;
         let netns = NetNsCookie(machine.kernel.netns);
-        for (place, entry, traffic) in [(0, EGRESS, "pinif_egress"), (1, INGRESS, "pinif_ingress")]
-        {
-            machine.put_constant(entry, NetNsCookie::PLACEHOLDER.0, netns.0)?;
+        for (place, program, traffic) in [
+            (entry::EGRESS, EGRESS, "pinif_egress"),
+            (entry::INGRESS, INGRESS, "pinif_ingress"),
+        ] {
+            machine.put_constant(program, entry::PLACEHOLDER.0, netns.0)?;
             machine.put_program("TRAFFIC", place, traffic)?;
         }
         state::write(&mut machine, policy, netns)?;

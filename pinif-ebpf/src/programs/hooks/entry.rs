@@ -4,6 +4,7 @@
 //! traffic program's, which it goes on with: that finds a packet as if nobody had looked at it.
 
 use aya_ebpf::{bindings::TC_ACT_UNSPEC, macros::classifier, programs::TcContext};
+use pinif_ebpf::entry::{EGRESS, INGRESS};
 
 use crate::{kernel::packet::Skb, state::netns, verdict_cache};
 
@@ -12,7 +13,7 @@ use crate::{kernel::packet::Skb, state::netns, verdict_cache};
 pub fn pinif_leaves(context: TcContext) -> i32 {
     let netns = netns::of_entry();
     if !verdict_cache::count_by_record(Skb::new(&context), netns) {
-        netns::go_on(&context, netns, netns::EGRESS);
+        netns::go_on(&context, netns, EGRESS);
     }
     TC_ACT_UNSPEC
 }
@@ -20,6 +21,6 @@ pub fn pinif_leaves(context: TcContext) -> i32 {
 /// Attached for what arrives (TCX ingress, or clsact).
 #[classifier]
 pub fn pinif_arrives(context: TcContext) -> i32 {
-    netns::go_on(&context, netns::of_entry(), netns::INGRESS);
+    netns::go_on(&context, netns::of_entry(), INGRESS);
     TC_ACT_UNSPEC
 }

@@ -9,17 +9,13 @@ use aya_ebpf::{
     macros::btf_map,
     programs::TcContext,
 };
-use pinif_ebpf::key::NetNsCookie;
+use pinif_ebpf::{entry::PLACEHOLDER, key::NetNsCookie};
 
 /// This CPU's packet's. Traffic programs do not interrupt each other.
 #[btf_map]
 static NETNS: PerCpuArray<u64, 1> = PerCpuArray::new();
 
-/// The places of the traffic programs: the one for what leaves, and for what arrives.
-pub const EGRESS: u32 = 0;
-pub const INGRESS: u32 = 1;
-
-/// The traffic programs, for the entry programs' tail calls: what leaves, and what arrives. Named by them only.
+/// The traffic programs, for the entry programs' tail calls, by the places of [`pinif_ebpf::entry`]. Named by them only.
 #[btf_map]
 static TRAFFIC: ProgramArray<2> = ProgramArray::new();
 
@@ -42,7 +38,7 @@ pub fn of_entry() -> NetNsCookie {
         asm!(
             "{cookie} = {placeholder} ll",
             cookie = out(reg) cookie,
-            placeholder = const NetNsCookie::PLACEHOLDER.0,
+            placeholder = const PLACEHOLDER.0,
             options(nomem, nostack, pure),
         );
     }

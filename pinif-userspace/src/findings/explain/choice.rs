@@ -17,8 +17,6 @@ pub(in crate::findings) use routes::{instead_of, reached_home, route_home, route
 
 use std::net::IpAddr;
 
-use pinif_ebpf::verdict::Kind;
-
 use super::{CauseKind, Home, Lost, Meets, Remedy, Then, phrases::destination_address};
 use crate::findings::{finding::Finding, kinds::Row, subject::KernelPacket};
 
@@ -90,7 +88,7 @@ fn by_cause(finding: &Finding, row: &Row, cause: &CauseKind) -> Option<Vec<Remed
         CauseKind::Forwarded {
             is_translated: true,
             ..
-        } if finding.kind == Kind::AddressEscape && !breaks_rule(finding) => {
+        } if facts::is_of_address(finding) => {
             let translate = Remedy::Translate(routes::translation(finding));
             let mut all = vec![translate];
             all.extend(route_home(finding, row));

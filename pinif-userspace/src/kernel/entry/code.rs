@@ -9,7 +9,7 @@ use std::{
 use anyhow::{Context as _, Result, bail};
 use aya::{Ebpf, maps::Map};
 use aya_obj::generated::bpf_insn;
-use pinif_ebpf::key::NetNsCookie;
+use pinif_ebpf::{entry::PLACEHOLDER, key::NetNsCookie};
 
 use crate::kernel::{direction::TcDirection, object::Object};
 
@@ -92,7 +92,7 @@ impl Code {
 /// Puts a namespace's cookie in the placeholder's place.
 fn put_cookie(instructions: &mut [bpf_insn], netns: NetNsCookie) {
     let halves = |cookie: u64| [cookie as u32, (cookie >> 32) as u32].map(u32::cast_signed);
-    let placeholder = halves(NetNsCookie::PLACEHOLDER.0);
+    let placeholder = halves(PLACEHOLDER.0);
     let [low, high] = halves(netns.0);
     let mut rest = instructions;
     while let [first, second, ..] = rest {
@@ -111,5 +111,35 @@ fn descriptor(map: &Map) -> Result<BorrowedFd<'_>> {
         | Map::ProgramArray(data)
         | Map::SkStorage(data) => Ok(data.fd().as_fd()),
         _ => bail!("a map of the eBPF object is of another type"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_namespaces_cookie_is_put_where_the_placeholder_is() {
+        let instruction = |code, imm| bpf_insn {
+            code,
+            imm,
+            _bitfield_align_1: [],
+            _bitfield_1: bpf_insn::new_bitfield_1(0, 0),
+            off: 0,
+        };
+        let constant = |value: u64| {
+            let [low, high] = [value as u32, (value >> 32) as u32].map(u32::cast_signed);
+            [instruction(CONSTANT, low), instruction(0, high)]
+        };
+        let (other, placeholder) = (constant(7), constant(PLACEHOLDER.0));
+        let mut instructions = [other, placeholder, other].concat();
+        put_cookie(&mut instructions, NetNsCookie(0x0123_4567_89ab_cdef));
+        let immediates: Vec<u32> = instructions
+            .iter()
+            .map(|one| one.imm.cast_unsigned())
+            .collect();
+        assert_eq!(immediates, [7, 0, 0x89ab_cdef, 0x0123_4567, 7, 0]);
+        let codes: Vec<u8> = instructions.iter().map(|one| one.code).collect();
+        assert_eq!(codes, [CONSTANT, 0, CONSTANT, 0, CONSTANT, 0]);
     }
 }

@@ -7,7 +7,7 @@ use aya::{
 };
 use pinif_ebpf::{
     intent::Name,
-    key::{Address, AddressKey, IfIndex, InterfaceKey},
+    key::{Address, AddressKey, IfIndex, InterfaceKey, NetNsCookie},
     lower_devices::{DeviceKey, LowerDeviceKey},
     policy::{
         Active, CgroupKey, Demand, DemandKey, ExecutableKey, InterfaceZones, NumberKey, PortKey,
@@ -242,4 +242,13 @@ fn prune<K: Pod>(trie: &mut LpmTrie<MapData, K, RuleSet>, gone: impl Fn(K) -> bo
         let _ = trie.remove(key);
     }
     Ok(())
+}
+
+/// The key of what is said of an interface for the policy in a slot.
+pub(super) fn interface_key(netns: NetNsCookie, slot: Slot, interface: IfIndex) -> InterfaceKey {
+    InterfaceKey {
+        netns,
+        interface,
+        slot,
+    }
 }

@@ -7,6 +7,18 @@ use crate::bench::{Bench, CONTROL_PLANE, CONTROL_PLANE_PINNED, Need};
 /// Segment routing, and routes that encapsulate (`CONFIG_IPV6_SEG6_LWTUNNEL`).
 const NEEDS: &[Need] = &[Need::File("/proc/sys/net/ipv6/seg6_flowlabel")];
 
+const SENDS: &str = "udp --to [fd09::7]:7009 --count 10";
+const BOUND: &str = "udp --bind-device fab0 --to [fd09::7]:7009 --count 10";
+
+/// A mistake of a route that encapsulates, against the policy of the control plane.
+fn of_route(kind: &'static str, name: &'static str, sends: &'static str) -> Mistake {
+    Mistake {
+        needs: NEEDS,
+        policy: Some(CONTROL_PLANE),
+        ..Mistake::of(kind, name, sends)
+    }
+}
+
 /// The peer takes out what is for it.
 fn peer_decapsulates(bench: &Bench) {
     let peer = &bench.chassis.peer;
@@ -14,6 +26,14 @@ fn peer_decapsulates(bench: &Bench) {
         peer.set_sysctl(setting, "1").expect("IPv6 is there");
     }
     peer_has(bench, "fd09::7/128");
+}
+
+/// The first segment is led out by the front, and a route encapsulates to it.
+fn led_out(bench: &Bench, mode: &str, by: &str) {
+    peer_decapsulates(bench);
+    bench.run("ip", "-6 route add fd00::/126 via 2001:db8::2 dev eth1");
+    let route = format!("-6 route add fd09::/32 encap seg6 mode {mode} segs fd00::2 dev {by}");
+    bench.run("ip", &route);
 }
 
 /// The route has the front's interface, and its first segment is on the backplane. Another one, for IPv4, has the same.
@@ -33,15 +53,13 @@ fn a_route_encapsulates_by_the_interface_where_its_packets_leave() {
     Mistake {
         cause: "=encapsulated by route fd09::/32 encap seg6 mode encap segs fd00::2 dev eth1 in table main, which gives it an address of \
                 eth1; route fd00::/64 dev fab0 in table main",
-        needs: NEEDS,
-        policy: Some(CONTROL_PLANE),
         make,
         remedies: vec![operator(
             "let the route fd09::/32 encapsulate by fab0, an address of which its outer packets have then (`ip -6 route replace fd09::/32 \
              encap seg6 mode encap segs fd00::2 dev fab0 table 254 metric 1024 mtu 1400`)",
             Then::Peer,
         )],
-        ..Mistake::of(
+        ..of_route(
             "address-escape",
             "30 encapsulated",
             "udp --bind fd00::1 --to [fd09::7]:7009 --count 10",
@@ -53,29 +71,19 @@ fn a_route_encapsulates_by_the_interface_where_its_packets_leave() {
 /// The rule says where the outer packet goes, which a route leads elsewhere, with an address of there.
 #[test]
 fn what_a_route_encapsulates_is_led_home_with_an_address_of_home() {
-    fn make(bench: &Bench) {
-        peer_decapsulates(bench);
-        bench.run("ip", "-6 route add fd00::/126 via 2001:db8::2 dev eth1");
-        bench.run(
-            "ip",
-            "-6 route add fd09::/32 encap seg6 mode encap segs fd00::2 dev eth1",
-        );
-    }
     Mistake {
         cause: "; route fd00::/126 via 2001:db8::2 dev eth1 in table main",
-        needs: NEEDS,
-        policy: Some(CONTROL_PLANE),
-        make,
+        make: |bench| led_out(bench, "encap", "eth1"),
         remedies: vec![operator(
             "give fd00::/126 a route via fab0, and let the route fd09::/32 encapsulate by fab0, an address of which its outer packets have \
              then (`ip -6 route replace fd00::/126 dev fab0; ip -6 route replace fd09::/32 encap seg6 mode encap segs fd00::2 dev fab0 \
              table 254 metric 1024`)",
             Then::Peer,
         )],
-        ..Mistake::of(
+        ..of_route(
             "policy-escape",
             "30 policy-encapsulated",
-            "udp --to [fd09::7]:7009 --count 10",
+            SENDS,
         )
     }
     .is_fixed_by_each();
@@ -94,17 +102,15 @@ fn the_source_that_is_set_for_all_is_one_where_they_leave() {
     }
     Mistake {
         cause: " dev fab0 in table main, its source set for all (ip sr tunsrc); route fd00::/64 dev fab0 in table main",
-        needs: NEEDS,
-        policy: Some(CONTROL_PLANE),
         make,
         remedies: vec![operator(
             "give all that is encapsulated the source fd00::1, an address of fab0 (`ip sr tunsrc set fd00::1`)",
             Then::Peer,
         )],
-        ..Mistake::of(
+        ..of_route(
             "address-escape",
             "30 encapsulated-set",
-            "udp --to [fd09::7]:7009 --count 10",
+            SENDS,
         )
     }
     .is_fixed_by_each();
@@ -113,25 +119,15 @@ fn the_source_that_is_set_for_all_is_one_where_they_leave() {
 /// The socket is bound to the backplane; what the route makes of its packets is routed by the first segment alone, which a route leads elsewhere.
 #[test]
 fn what_a_route_encapsulates_follows_no_bound_device() {
-    fn make(bench: &Bench) {
-        peer_decapsulates(bench);
-        bench.run("ip", "-6 route add fd00::/126 via 2001:db8::2 dev eth1");
-        bench.run(
-            "ip",
-            "-6 route add fd09::/32 encap seg6 mode encap segs fd00::2 dev fab0",
-        );
-    }
     Mistake {
         cause: "=encapsulated by route fd09::/32 encap seg6 mode encap segs fd00::2 dev fab0 in table main, which gives it an address of \
                 fab0; route fd00::/126 via 2001:db8::2 dev eth1 in table main",
-        needs: NEEDS,
-        policy: Some(CONTROL_PLANE),
-        make,
+        make: |bench| led_out(bench, "encap", "fab0"),
         remedies: vec![operator(
             "give fd00::/126 a route via fab0 (`ip -6 route replace fd00::/126 dev fab0`)",
             Then::Peer,
         )],
-        ..Mistake::of("device-escape", "30 device-encapsulated", BOUND)
+        ..of_route("device-escape", "30 device-encapsulated", BOUND)
     }
     .is_fixed_by_each();
 }
@@ -139,25 +135,15 @@ fn what_a_route_encapsulates_follows_no_bound_device() {
 /// The same of a header that the route puts into them.
 #[test]
 fn what_a_header_leads_follows_no_bound_device() {
-    fn make(bench: &Bench) {
-        peer_decapsulates(bench);
-        bench.run("ip", "-6 route add fd00::/126 via 2001:db8::2 dev eth1");
-        bench.run(
-            "ip",
-            "-6 route add fd09::/32 encap seg6 mode inline segs fd00::2 dev fab0",
-        );
-    }
     Mistake {
         cause: "=led to its first segment by route fd09::/32 encap seg6 mode inline segs fd00::2 dev fab0 in table main; route fd00::/126 \
                 via 2001:db8::2 dev eth1 in table main",
-        needs: NEEDS,
-        policy: Some(CONTROL_PLANE),
-        make,
+        make: |bench| led_out(bench, "inline", "fab0"),
         remedies: vec![operator(
             "give fd00::/126 a route via fab0 (`ip -6 route replace fd00::/126 dev fab0`)",
             Then::Peer,
         )],
-        ..Mistake::of("device-escape", "30 device-inline", BOUND)
+        ..of_route("device-escape", "30 device-inline", BOUND)
     }
     .is_fixed_by_each();
 }
@@ -174,27 +160,23 @@ fn what_a_header_leads_gets_a_source_of_where_it_leaves() {
     }
     Mistake {
         cause: "most likely led to its first segment by route fd09::/32 encap seg6 mode inline segs fd00::2 dev eth1 in table main",
-        needs: NEEDS,
-        policy: Some(CONTROL_PLANE),
         make,
         remedies: vec![operator(
             "let the route fd09::/32 lead by fab0, an address of which its packets have then (`ip -6 route replace fd09::/32 encap seg6 \
              mode inline segs fd00::2 dev fab0 table 254 metric 1024`)",
             Then::Peer,
         )],
-        ..Mistake::of("address-escape", "30 inline", SENDS)
+        ..of_route("address-escape", "30 inline", SENDS)
     }
     .is_fixed_by_each();
     Mistake {
         cause: "most likely led to its first segment by route fd09::/32",
-        needs: NEEDS,
-        policy: Some(CONTROL_PLANE),
         make,
         remedies: vec![developer(
             "let the program send from fd00::1, fab0's address (bind(), ",
             Then::Peer,
         )],
-        ..Mistake::of(
+        ..of_route(
             "address-escape",
             "30 inline-bound",
             "udp --bind 2001:db8::1 --to [fd09::7]:7009 --count 10",
@@ -208,8 +190,6 @@ fn what_a_header_leads_gets_a_source_of_where_it_leaves() {
 fn what_a_header_leads_is_led_home_with_an_address_of_home() {
     Mistake {
         cause: "most likely led to its first segment by route fd09::/32",
-        needs: NEEDS,
-        policy: Some(CONTROL_PLANE),
         make: |bench| led_out(bench, "inline", "eth1"),
         remedies: vec![operator(
             "give fd00::/126 a route via fab0, and let the route fd09::/32 lead by fab0, an address of which its packets have then (`ip -6 \
@@ -217,20 +197,18 @@ fn what_a_header_leads_is_led_home_with_an_address_of_home() {
              1024`)",
             Then::Peer,
         )],
-        ..Mistake::of("policy-escape", "30 policy-inline", SENDS)
+        ..of_route("policy-escape", "30 policy-inline", SENDS)
     }
     .is_fixed_by_each();
     // NAT changes nothing of it.
     Mistake {
         cause: "most likely led to its first segment by route fd09::/32",
-        needs: NEEDS,
-        policy: Some(CONTROL_PLANE),
         make: |bench| led_out(bench, "inline", "eth1"),
         remedies: vec![developer(
             "give fd00::/126 a route via fab0, and let the program send from fd00::1, fab0's address (bind(), ",
             Then::Peer,
         )],
-        ..Mistake::of(
+        ..of_route(
             "policy-escape",
             "30 policy-inline-bound",
             "udp --bind 2001:db8::1 --to [fd09::7]:7009 --count 10",
@@ -244,7 +222,6 @@ fn what_a_header_leads_is_led_home_with_an_address_of_home() {
 fn what_is_encapsulated_is_bound_where_its_routes_lead() {
     Mistake {
         cause: "encapsulated by route fd09::/32",
-        needs: NEEDS,
         policy: Some(CONTROL_PLANE_PINNED),
         make: |bench| {
             peer_decapsulates(bench);
@@ -260,12 +237,11 @@ fn what_is_encapsulated_is_bound_where_its_routes_lead() {
             ),
             developer("bind the socket to fab0 with SO_BINDTODEVICE", Then::Peer),
         ],
-        ..Mistake::of("unpinned", "30 unpinned-encapsulated", SENDS)
+        ..of_route("unpinned", "30 unpinned-encapsulated", SENDS)
     }
     .is_fixed_by_each();
     Mistake {
         cause: "encapsulated by route fd09::/32",
-        needs: NEEDS,
         policy: Some(CONTROL_PLANE_PINNED),
         make: |bench| led_out(bench, "encap", "eth1"),
         remedies: vec![operator(
@@ -274,7 +250,7 @@ fn what_is_encapsulated_is_bound_where_its_routes_lead() {
              mode encap segs fd00::2 dev fab0 table 254 metric 1024; pinif run --interface fab0 -- COMMAND`)",
             Then::Peer,
         )],
-        ..Mistake::of("policy-escape", "30 policy-unpinned-encapsulated", SENDS)
+        ..of_route("policy-escape", "30 policy-unpinned-encapsulated", SENDS)
     }
     .is_fixed_by_each();
 }
@@ -284,8 +260,6 @@ fn what_is_encapsulated_is_bound_where_its_routes_lead() {
 fn a_next_hop_object_encapsulates() {
     Mistake {
         cause: "encapsulated by route fd09::/32 encap seg6 mode encap segs fd00::2 dev eth1",
-        needs: NEEDS,
-        policy: Some(CONTROL_PLANE),
         make: |bench| {
             bench.run(
                 "ip",
@@ -297,18 +271,7 @@ fn a_next_hop_object_encapsulates() {
             "let the route fd09::/32 encapsulate by fab0, an address of which its outer packets have then",
             Then::Words,
         )],
-        ..Mistake::of("address-escape", "30 encapsulated-object", SENDS)
+        ..of_route("address-escape", "30 encapsulated-object", SENDS)
     }
     .is_fixed_by_each();
-}
-
-const SENDS: &str = "udp --to [fd09::7]:7009 --count 10";
-const BOUND: &str = "udp --bind-device fab0 --to [fd09::7]:7009 --count 10";
-
-/// The first segment is led out by the front, and a route encapsulates to it.
-fn led_out(bench: &Bench, mode: &str, by: &str) {
-    peer_decapsulates(bench);
-    bench.run("ip", "-6 route add fd00::/126 via 2001:db8::2 dev eth1");
-    let route = format!("-6 route add fd09::/32 encap seg6 mode {mode} segs fd00::2 dev {by}");
-    bench.run("ip", &route);
 }

@@ -3,13 +3,11 @@
 
 use std::sync::Arc;
 
-use pinif_ebpf::verdict::Kind;
-
 use super::{
     binding::{held_to, unpinned},
     egress,
     encapsulation::{encapsulating, is_bound_by_program, outer_source},
-    facts::{Reached, breaks_rule, demands_device, is_owned, keeps_foreign_source, reached},
+    facts::{Reached, demands_device, is_of_address, is_owned, keeps_foreign_source, reached},
     leaving::use_source,
     routes::{route_home, undecided},
 };
@@ -25,7 +23,7 @@ pub(super) fn encapsulated(finding: &Finding, row: &Row) -> Vec<Remedy> {
     if demands_device(finding, row) && is_owned(finding) {
         return unpinned(finding, row);
     }
-    let is_of_address = finding.kind == Kind::AddressEscape && !breaks_rule(finding);
+    let is_of_address = is_of_address(finding);
     let mut all = Vec::new();
     if is_of_address && is_bound_by_program(finding) {
         all.extend(use_source(finding));
@@ -45,7 +43,7 @@ pub(super) fn encapsulated(finding: &Finding, row: &Row) -> Vec<Remedy> {
 pub(super) fn bound_to_follow(finding: &Finding, row: &Row) -> Option<Vec<Remedy>> {
     let is_to_be_bound = is_owned(finding) && demands_device(finding, row);
     let (route, is_set) = encapsulating(finding).filter(|_| is_to_be_bound)?;
-    let is_of_address = finding.kind == Kind::AddressEscape && !breaks_rule(finding);
+    let is_of_address = is_of_address(finding);
     let way = match reached(finding) {
         Reached::By(way) => Some(way),
         Reached::Unknown | Reached::Nowhere => None,
@@ -57,13 +55,13 @@ pub(super) fn bound_to_follow(finding: &Finding, row: &Row) -> Option<Vec<Remedy
     };
     let mut parts = Vec::new();
     if egress(finding) != interface {
-        let routes = route_home(finding, row).into_iter();
-        let first = routes.filter_map(|remedy| match remedy {
+        let mut routes = route_home(finding, row).into_iter();
+        let first = routes.find_map(|remedy| match remedy {
             Remedy::Route(route) => Some(route),
             Remedy::OuterSource(OuterSource { first, .. }) => first.map(|first| *first),
             _ => None,
         });
-        parts.push(Remedy::Route(first.into_iter().next()?));
+        parts.push(Remedy::Route(first?));
     }
     let source = finding.ways.source;
     let own = way.as_ref().map_or(source, |way| way.source);

@@ -25,6 +25,11 @@ pub(in crate::findings) fn breaks_rule(finding: &Finding) -> bool {
     finding.also.contains(Kind::PolicyEscape)
 }
 
+/// Whether its address alone says where its packets belong.
+pub(super) fn is_of_address(finding: &Finding) -> bool {
+    finding.kind == Kind::AddressEscape && !breaks_rule(finding)
+}
+
 /// Whether nothing but a bound device fixes it: its rule demands one.
 pub(super) fn demands_device(finding: &Finding, row: &Row) -> bool {
     row.demands_device || finding.also.contains(Kind::Unpinned)
@@ -79,8 +84,7 @@ pub(super) fn reached_unbound(finding: &Finding) -> Option<Way> {
 
 fn first(finding: &Finding, is_for_unbound: bool) -> Option<Way> {
     // A neighbour where it left is no business of another link's router, whatever address it was sent from.
-    let is_right_there =
-        finding.kind == Kind::AddressEscape && finding.ways.is_near && !breaks_rule(finding);
+    let is_right_there = is_of_address(finding) && finding.ways.is_near;
     let ways = finding.ways.home.iter();
     let ways = ways.filter(|way| way.is_for_unbound == is_for_unbound);
     Way::first(ways, !is_right_there).cloned()
