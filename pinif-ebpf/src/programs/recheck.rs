@@ -13,7 +13,9 @@ use pinif_ebpf::{
 use crate::{
     identity::decision,
     kernel::{
-        devices::{self, Chain, Device, MAX_ADDRESSES, MAX_DEVICES, MAX_STEPS, Step},
+        devices::{
+            self, Chain, Device, MAX_ADDRESSES, MAX_DEVICES, MAX_STEPS, Step, is_encapsulated,
+        },
         packet::Skb,
     },
     reread,
@@ -45,6 +47,8 @@ pub struct RecheckState {
     /// What there is to look at.
     todo: u32,
     skb: u64,
+    /// The verdict that held, as a number, where nothing but the egress interface and the packet itself was asked about it; else zero.
+    held: u64,
     /// All that was found.
     live: Recheck,
 }
@@ -67,7 +71,7 @@ verified_once! {
     /// Reconsiders what the key and the sighting say of the packet in work.
     pub fn pinif_recheck(skb) {
         let todo = begin(skb);
-        if todo == 0 {
+        if todo == 0 || todo == EGRESS && holds_again(skb) {
             return 0;
         }
         if todo & UPPERS != 0 {
@@ -140,6 +144,7 @@ impl RecheckState {
     #[inline(always)]
     pub fn reset(&mut self) {
         self.has_changed = 0;
+        self.held = 0;
     }
 
     /// Whether the egress interface of the packet that was rechecked last sends nothing; asked where that is the packet in work, whose
@@ -189,6 +194,30 @@ fn begin(skb: Skb) -> u32 {
     reread(&recheck.todo)
 }
 
+/// Whether this verdict held for the packet before, one of the same flow, and nothing was asked then that may have another answer now: there
+/// is no device above the egress interface, no zone and no address counts, and the policy is the same as long as the flow is.
+#[inline(always)]
+fn holds_again(skb: Skb) -> bool {
+    let Some(Scratch {
+        key, new, recheck, ..
+    }) = scratch::get(skb)
+    else {
+        return false;
+    };
+    recheck.skb = skb.address();
+    reread(&recheck.held) == number_of(&decision(key, &new.state.sighting))
+        && !is_encapsulated(reread(&recheck.skb))
+}
+
+/// All of a verdict that a recheck changes, as a number that is not zero.
+#[inline(always)]
+fn number_of(decision: &Decision) -> u64 {
+    1 << 32
+        | u64::from(decision.also.0) << 16
+        | u64::from(decision.severity) << 8
+        | u64::from(decision.kind)
+}
+
 /// Begins to look for whom the verdict is about among these devices, and for the zones of all of them.
 #[inline(always)]
 fn search_from_egress(skb: Skb) {
@@ -232,6 +261,8 @@ fn reconsider(scratch: &mut Scratch) {
     key.kind = decision.kind;
     key.severity = decision.severity;
     sighting.also = decision.also.0;
+    let holds = reread(&recheck.has_changed) == 0 && reread(&recheck.todo) == EGRESS;
+    recheck.held = if holds { number_of(&decision) } else { 0 };
 }
 
 #[inline(always)]

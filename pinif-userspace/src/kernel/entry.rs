@@ -174,7 +174,7 @@ impl Entries {
         } else {
             direction.program()
         };
-        let program = load(&self.code.of_namespace(netns, direction), name)
+        let program = load(&self.code.of_namespace(netns, direction)?, name)
             .context("the kernel refused the entry program of a network namespace")?;
         let pin = PathBuf::from(format!(
             "/proc/self/fd/{}/{}",

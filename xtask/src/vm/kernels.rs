@@ -54,7 +54,7 @@ impl Line {
     /// Which tests `cargo xtask test` has on it, as a filterset of nextest's: emulated, all of them would take an hour on a slow machine. Each
     /// kernel has a family of each hook, with what stands in for what the kernel lacks. What asks a kernel runs on 6.1 or on 6.12: what
     /// judges packets where filters are attached to a clsact qdisc, what attaches, holds and outlives where TCX is. When `--enforce` begins and ends,
-    /// and who takes it over, is no kernel's.
+    /// and who takes it over, is no kernel's, nor is what a rule says of a packet.
     /// What the collector alone decides (which remedy a finding of each link and route has, how a terminal is drawn, what it answers on its socket
     /// and over HTTP, which findings a policy accepts) runs here on this machine's kernel. `cargo xtask vm` runs all of them on each.
     pub const fn selection(self) -> &'static str {
@@ -64,7 +64,8 @@ impl Line {
                 concat!(
                     families!(),
                     " | (binary(audit) & not test(/^(persist|named_routes|remedies|enforce::takeover|enforce::until)::/)",
-                    " & not test(/^(exceptions|mistakes|programs|namespaces::named|multipath::remedies)::/))",
+                    " & not test(/^(exceptions|mistakes|programs|namespaces::named|multipath::remedies)::/)",
+                    " & not test(/^(answers|domains|enforce::rules|policy_escapes|policy_names|stacks)::/))",
                     " | test(/^remedies::(arp_flux|groups)::/) | test(/^remedies::devices::.*vrf/)"
                 )
             }

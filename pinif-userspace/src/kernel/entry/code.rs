@@ -79,28 +79,41 @@ impl Code {
     }
 
     /// The entry program of a namespace.
-    pub(super) fn of_namespace(&self, netns: NetNsCookie, direction: TcDirection) -> Vec<bpf_insn> {
+    ///
+    /// # Errors
+    ///
+    /// When the program of the object has no placeholder: it would count for no namespace.
+    pub(super) fn of_namespace(
+        &self,
+        netns: NetNsCookie,
+        direction: TcDirection,
+    ) -> Result<Vec<bpf_insn>> {
         let mut instructions = match direction {
             TcDirection::Egress => self.egress.clone(),
             TcDirection::Ingress => self.ingress.clone(),
         };
-        put_cookie(&mut instructions, netns);
-        instructions
+        if !put_cookie(&mut instructions, netns) {
+            bail!("{} has no place for its namespace", direction.entry());
+        }
+        Ok(instructions)
     }
 }
 
-/// Puts a namespace's cookie in the placeholder's place.
-fn put_cookie(instructions: &mut [bpf_insn], netns: NetNsCookie) {
+/// Puts a namespace's cookie in the placeholder's place. Whether there is one.
+fn put_cookie(instructions: &mut [bpf_insn], netns: NetNsCookie) -> bool {
     let halves = |cookie: u64| [cookie as u32, (cookie >> 32) as u32].map(u32::cast_signed);
     let placeholder = halves(PLACEHOLDER.0);
     let [low, high] = halves(netns.0);
+    let mut is_there = false;
     let mut rest = instructions;
     while let [first, second, ..] = rest {
         if first.code == CONSTANT && [first.imm, second.imm] == placeholder {
             (first.imm, second.imm) = (low, high);
+            is_there = true;
         }
         rest = &mut rest[1..];
     }
+    is_there
 }
 
 /// The descriptor of a map.
@@ -133,7 +146,12 @@ mod tests {
         };
         let (other, placeholder) = (constant(7), constant(PLACEHOLDER.0));
         let mut instructions = [other, placeholder, other].concat();
-        put_cookie(&mut instructions, NetNsCookie(0x0123_4567_89ab_cdef));
+        let cookie = NetNsCookie(0x0123_4567_89ab_cdef);
+        assert!(put_cookie(&mut instructions, cookie));
+        assert!(
+            !put_cookie(&mut instructions, cookie),
+            "it is there no more"
+        );
         let immediates: Vec<u32> = instructions
             .iter()
             .map(|one| one.imm.cast_unsigned())

@@ -107,6 +107,7 @@ pub fn hooks(measured: &Measured) -> Section {
         Hook::SETSOCKOPT,
         Hook::POST_BIND4,
         Hook::CONNECT4,
+        Hook::EGRESS,
         Hook::RELEASE,
     ];
     for (load, hooks) in [(SHORT, &of_short[..]), (MANY, &[Hook::SENDMSG4])] {
@@ -114,11 +115,15 @@ pub fn hooks(measured: &Measured) -> Section {
             for stage in [FEW, LARGE] {
                 let of = |what| measured.run(what, stage, load, hook);
                 let (pinif, least) = (of(What::Pinif), of(What::Least));
+                let recognizing = of(What::Recognizing);
                 let name = hook.to_string();
                 let row = |what, unit, rounds| Row::new([&name, load, stage, what], unit, rounds);
                 let ratio = ratios(&pinif, &least);
                 rows.push(row("pinif", OVER, pinif));
                 rows.push(row(LEAST, OVER, least));
+                if load == SHORT {
+                    rows.push(row(RECOGNIZING, OVER, recognizing));
+                }
                 if hook == Hook::CREATE {
                     rows.push(row(OF_LEAST, TIMES, ratio));
                 }
@@ -127,7 +132,7 @@ pub fn hooks(measured: &Measured) -> Section {
     }
     Section {
         name: "programs",
-        title: "A run of each hook on system calls",
+        title: "A run of each hook of a socket's life",
         about: Some(
             "The least finds what is stored with the socket; at `socket()`, it makes that. Elsewhere it takes some 15 ns, which are known too badly for a ratio: that is in the socket's life.",
         ),
