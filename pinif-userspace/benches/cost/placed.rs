@@ -2,7 +2,9 @@
 
 use anyhow::Result;
 
-use crate::bpf::{Attached, Hook, Instruction, Link, Map, MapKind, Program, assemble, peers};
+use crate::bpf::{
+    Attached, Hook, Instruction, Link, Map, MapKind, Program, assemble, naming, peers,
+};
 use crate::site::Site;
 
 /// What [`restriction`] is.
@@ -11,6 +13,8 @@ pub const RESTRICTION: &str = "systemd's RestrictNetworkInterfaces=";
 pub const FLOWS: &str = "a table of flows";
 /// What [`recognizing`] is.
 pub const RECOGNIZING: &str = "the least that recognizes copies";
+/// What [`naming()`] is.
+pub const NAMING: &str = "the least that names whose copies they are";
 /// What [`placed_once`] is.
 pub const ONCE: &str = "the least that is loaded once for all namespaces";
 /// As many as pinif has room for of sockets that are there, and of closed ones.
@@ -78,6 +82,31 @@ pub fn recognizing(site: &Site) -> Result<Vec<Placed>> {
     let sockets = Map::new(MapKind::Hash, 24, sockets)?;
     let closed = Map::new(MapKind::LruHash, 24, closed)?;
     place_least(site, Some((&sockets, &closed)))
+}
+
+/// The same with what a finding of a copy names: who made the socket is read at `socket()`, and is in the tables. What it keeps is as long as
+/// what pinif does.
+///
+/// # Errors
+/// Where the kernel refuses.
+pub fn naming(site: &Site) -> Result<Vec<Placed>> {
+    let (sockets, closed) = SOCKETS;
+    let records = Map::with_values(MapKind::SocketStorage, 4, naming::RECORD, 0)?;
+    let counter = Map::new(MapKind::PerCpuArray, 4, 1)?;
+    let sockets = Map::with_values(MapKind::Hash, naming::KEY, naming::VALUE, sockets)?;
+    let closed = Map::with_values(MapKind::LruHash, naming::KEY, naming::VALUE, closed)?;
+    let mut placed = Vec::new();
+    for hook in HOOKS {
+        let program = match hook {
+            Hook::CREATE => naming::write_maker(&records),
+            Hook::RELEASE => naming::move_closed(&records, &sockets, &closed),
+            _ => assemble::storage_at(hook, &records),
+        };
+        placed.push(Placed::new(site, hook, &program)?);
+    }
+    let program = naming::enter_once(&records, &counter, &sockets);
+    placed.push(Placed::new(site, Hook::EGRESS, &program)?);
+    Ok(placed)
 }
 
 /// The least of a program that is loaded once, whatever the number of namespaces, and has a policy that changes while it runs: as pinif's, each

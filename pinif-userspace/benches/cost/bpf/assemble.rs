@@ -1,7 +1,7 @@
 //! Instructions, by the names of the kernel's documentation (Documentation/bpf/standardization).
 
-use super::Hook;
 use super::map::Map;
+use super::{Hook, helper};
 
 /// `struct bpf_insn`: code, destination and source register, offset, immediate.
 #[repr(C)]
@@ -23,7 +23,7 @@ pub(super) const LENGTH: i16 = 0;
 pub(super) const INTERFACE: i16 = 40;
 pub(super) const DATA: i16 = 76;
 pub(super) const DATA_END: i16 = 80;
-const SK: i16 = 168;
+pub(super) const SK: i16 = 168;
 const BOUND_DEVICE: i16 = 0;
 const SK_OF_ADDRESS: i16 = 64;
 const SK_OF_OPTION: i16 = 0;
@@ -32,19 +32,6 @@ const KEY: i16 = -24;
 const VALUE: i16 = -32;
 /// `BPF_SK_STORAGE_GET_F_CREATE`.
 const CREATE: i32 = 1;
-
-/// Helpers, by their numbers in `linux/bpf.h`.
-pub(super) mod helper {
-    pub const MAP_LOOKUP: i32 = 1;
-    pub const MAP_UPDATE: i32 = 2;
-    pub const MAP_DELETE: i32 = 3;
-    pub const KTIME: i32 = 5;
-    pub const TAIL_CALL: i32 = 12;
-    pub const SKB_LOAD_BYTES: i32 = 26;
-    pub const SOCKET_COOKIE: i32 = 46;
-    pub const SK_FULLSOCK: i32 = 95;
-    pub const SK_STORAGE_GET: i32 = 107;
-}
 
 const fn instruction(code: u8, to: u8, from: u8, offset: i16, immediate: i32) -> Instruction {
     Instruction {
@@ -141,7 +128,7 @@ pub(super) const fn call(helper: i32) -> Instruction {
 }
 
 /// A map's address: two places for one constant, `BPF_PSEUDO_MAP_FD`.
-fn map_address(to: u8, map: &Map) -> [Instruction; 2] {
+pub(super) fn map_address(to: u8, map: &Map) -> [Instruction; 2] {
     [
         instruction(0x18, to, 1, 0, map.descriptor()),
         instruction(0, 0, 0, 0, 0),
@@ -149,7 +136,7 @@ fn map_address(to: u8, map: &Map) -> [Instruction; 2] {
 }
 
 /// What a program answers so that nothing changes: no verdict (`TC_ACT_UNSPEC`) of a packet, 1 in a cgroup.
-fn pass(hook: Hook) -> [Instruction; 2] {
+pub(super) fn pass(hook: Hook) -> [Instruction; 2] {
     let answer = if hook.is_of_interface() { -1 } else { 1 };
     [set(0, answer), exit()]
 }
@@ -260,7 +247,7 @@ pub fn least(stored: &Map, counter: &Map) -> Vec<Instruction> {
 }
 
 /// What is stored with the socket in the second register.
-fn stored(map: &Map) -> [Instruction; 5] {
+pub(super) fn stored(map: &Map) -> [Instruction; 5] {
     let [low, high] = map_address(1, map);
     let get = call(helper::SK_STORAGE_GET);
     [low, high, set(3, 0), set(4, CREATE), get]

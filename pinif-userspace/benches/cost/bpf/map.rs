@@ -111,12 +111,12 @@ impl Map {
         }
         let types = match kind {
             // It is the only one that must have types.
-            MapKind::SocketStorage => Some(integers()?),
+            MapKind::SocketStorage => Some(integers(value_size / 8)?),
             _ => None,
         };
         if let Some(types) = &types {
             attributes.types = types.as_raw_fd().cast_unsigned();
-            (attributes.key_type, attributes.value_type) = (1, 2);
+            (attributes.key_type, attributes.value_type) = (1, 3);
         }
         // SAFETY: the attributes point to nothing.
         let descriptor = unsafe { syscall::make(BPF_MAP_CREATE, &mut attributes) };
@@ -163,11 +163,14 @@ impl Map {
     }
 }
 
-/// Types 1 and 2: integers of four and eight bytes (Documentation/bpf/btf.rst).
-fn integers() -> Result<OwnedFd> {
+/// Types 1 and 2: integers of four and eight bytes; type 3: so many of the latter (Documentation/bpf/btf.rst).
+fn integers(many: u32) -> Result<OwnedFd> {
     const INTEGER: u32 = 1 << 24;
+    const ARRAY: u32 = 3 << 24;
     const NAMES: &[u8] = b"\0u32\0u64\0";
-    let types: [u32; 8] = [1, INTEGER, 4, 32, 5, INTEGER, 8, 64];
+    let types: [u32; 14] = [
+        1, INTEGER, 4, 32, 5, INTEGER, 8, 64, 0, ARRAY, 0, 2, 1, many,
+    ];
     let type_length = size_of_val(&types) as u32;
     let mut blob = Vec::new();
     blob.extend(0xeb9f_u16.to_ne_bytes());

@@ -2,10 +2,12 @@
 //! a program cannot cost less than, and what others attach. And what the kernel reports of any program.
 
 pub mod assemble;
+mod helper;
 mod hook;
 mod info;
 mod kernel;
 mod map;
+pub mod naming;
 pub mod peers;
 
 pub use assemble::{Instruction, empty};

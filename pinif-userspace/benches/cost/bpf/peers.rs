@@ -1,13 +1,12 @@
 //! What others attach, in as many instructions.
 
-use super::Instruction;
 use super::assemble::{
     CONTEXT, DATA, DATA_END, FRAME, INTERFACE, LENGTH, add, add_in_memory, by_key_at, call, copy,
-    exit, helper, load_byte, load_double, load_half, load_word, packet_program, set, skip,
-    skip_if_greater, skip_if_zero, skip_unless, store, store_double, store_low_byte,
-    store_low_word,
+    exit, load_byte, load_double, load_half, load_word, packet_program, set, skip, skip_if_greater,
+    skip_if_zero, skip_unless, store, store_double, store_low_byte, store_low_word,
 };
 use super::map::Map;
+use super::{Instruction, helper};
 
 /// Lets a packet pass where the map has its interface as a key, and drops any other: what systemd attaches for `RestrictNetworkInterfaces=`
 /// (`sd_restrictif_e` and `sd_restrictif_i` of its restrict-ifaces.bpf.c, as an allow list).

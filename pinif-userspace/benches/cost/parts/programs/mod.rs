@@ -38,12 +38,14 @@ pub fn run(plan: &Plan) -> Result<Vec<Section>> {
             Stage::few(What::Least)?,
             Stage::few(What::Once)?,
             Stage::few(What::Recognizing)?,
+            Stage::few(What::Naming)?,
             Stage::few(What::Restriction)?,
             Stage::few(What::Flows)?,
             Stage::many(What::Pinif)?,
             Stage::many(What::Least)?,
             Stage::many(What::Once)?,
             Stage::many(What::Recognizing)?,
+            Stage::many(What::Naming)?,
         ];
         for _ in 0..ROUNDS_OF_A_BUILD.min(plan.rounds - round) {
             plan.progress.round("programs", round, plan.rounds);

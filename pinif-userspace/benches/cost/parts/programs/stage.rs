@@ -23,6 +23,8 @@ pub enum What {
     Once,
     /// The least that recognizes copies.
     Recognizing,
+    /// The least that names whose copies they are.
+    Naming,
     /// What systemd attaches for `RestrictNetworkInterfaces=`.
     Restriction,
     /// A program that keeps flows in a hash table.
@@ -70,6 +72,7 @@ impl First {
             What::Least => Self::Placed(placed::least(site)?),
             What::Once => Self::Placed(placed::placed_once(site)?),
             What::Recognizing => Self::Placed(placed::recognizing(site)?),
+            What::Naming => Self::Placed(placed::naming(site)?),
             What::Restriction => Self::Placed(placed::restriction(site)?),
             What::Flows => Self::Placed(placed::flows(site)?),
         })

@@ -3,7 +3,7 @@
 use super::loads::{AT_EGRESS, CLEAN, DEEP, FORWARDED, LEAKING, LIVES, MANY, SHORT};
 use super::stage::{FEW, LARGE, Measured, What};
 use crate::bpf::Hook;
-use crate::placed::{FLOWS, ONCE, RECOGNIZING, RESTRICTION};
+use crate::placed::{FLOWS, NAMING, ONCE, RECOGNIZING, RESTRICTION};
 use crate::report::{Row, Section, Target};
 
 const OVER: &str = "ns a run over an empty program";
@@ -115,7 +115,7 @@ pub fn hooks(measured: &Measured) -> Section {
             for stage in [FEW, LARGE] {
                 let of = |what| measured.run(what, stage, load, hook);
                 let (pinif, least) = (of(What::Pinif), of(What::Least));
-                let recognizing = of(What::Recognizing);
+                let (recognizing, naming) = (of(What::Recognizing), of(What::Naming));
                 let name = hook.to_string();
                 let row = |what, unit, rounds| Row::new([&name, load, stage, what], unit, rounds);
                 let ratio = ratios(&pinif, &least);
@@ -123,6 +123,7 @@ pub fn hooks(measured: &Measured) -> Section {
                 rows.push(row(LEAST, OVER, least));
                 if load == SHORT {
                     rows.push(row(RECOGNIZING, OVER, recognizing));
+                    rows.push(row(NAMING, OVER, naming));
                 }
                 if hook == Hook::CREATE {
                     rows.push(row(OF_LEAST, TIMES, ratio));
@@ -149,25 +150,30 @@ pub fn lives(measured: &Measured) -> Section {
         for stage in [FEW, LARGE] {
             let of = |what| measured.life(what, stage, load);
             let (pinif, least) = (of(What::Pinif), of(What::Least));
-            let recognizing = of(What::Recognizing);
             let ratio = ratios(&pinif, &least);
-            let ratio_to_floor = ratios(&pinif, &recognizing);
+            let floors = [(What::Recognizing, RECOGNIZING), (What::Naming, NAMING)];
+            let floors = floors.map(|(what, name)| {
+                let rounds = of(what);
+                (name, ratios(&pinif, &rounds), rounds)
+            });
             rows.push(Row {
                 target: (load == SHORT).then_some(Target::AtMost(1_500.0)),
                 ..Row::new([life, stage, "pinif"], UNIT, pinif)
             });
             rows.push(Row::new([life, stage, LEAST], UNIT, least));
             rows.push(Row::new([life, stage, OF_LEAST], TIMES, ratio));
-            rows.push(Row::new([life, stage, RECOGNIZING], UNIT, recognizing));
-            let of = [life, stage, "pinif, of the least that recognizes copies"];
-            rows.push(Row::new(of, TIMES, ratio_to_floor));
+            for (name, ratio, rounds) in floors {
+                rows.push(Row::new([life, stage, name], UNIT, rounds));
+                let of = format!("pinif, of {name}");
+                rows.push(Row::new([life, stage, &of], TIMES, ratio));
+            }
         }
     }
     Section {
         name: "programs",
         title: "A socket's life",
         about: Some(
-            "All runs of all programs of the life, at the hooks and at the egress, over empty programs in the same places. The accepted connection's client is on another host and in no cgroup that is watched; what the kernel sends beside the ten packets, the SYN-ACK and the FIN, is in it. The least is the sum of the least programs. The least that recognizes copies enters each socket into a table with its first packet, and moves it to a table of closed sockets with its close.",
+            "All runs of all programs of the life, at the hooks and at the egress, over empty programs in the same places. The accepted connection's client is on another host and in no cgroup that is watched; what the kernel sends beside the ten packets, the SYN-ACK and the FIN, is in it. The least is the sum of the least programs. The least that recognizes copies enters each socket into a table with its first packet, and moves it to a table of closed sockets with its close. The least that names whose copies they are reads at `socket()` who makes it (the task's start, how often it has begun another program, its name, cgroup and user), and has that in the tables.",
         ),
         columns: vec!["life", "with", "what"],
         rows,
