@@ -123,15 +123,24 @@ impl<'a> Evidence<'a> {
         is_of && (whole.rank() < self.rank() || self.may_come_before(whole))
     }
 
-    /// Whether it may have come before the first packet that it is for: a neighbour of IPv6 is asked for, and answers, before that leaves
-    /// (`ip6_finish_output2`, RFC 4861, 7.2). Of ICMPv6, an echo alone has an identifier where others have ports.
+    /// Whether it may have come before the first packet that it is for. A neighbour of IPv6 is asked for, and answers, before that leaves
+    /// (`ip6_finish_output2`, RFC 4861, 7.2): of ICMPv6, an echo alone has an identifier where others have ports. And the kernel resets what
+    /// comes for a port at which nobody listens yet; so does what was left of the same socket before somebody was known to have it.
     fn may_come_before(&self, whole: &Self) -> bool {
+        let Subject::Program(of) = whole.subject else {
+            return false;
+        };
         let first = &self.state.sighting;
-        let may_be_a_neighbours = first.protocol == protocol::ICMPV6
-            && (first.source_port, first.destination_port) == (0, 0);
-        let is_for_program = matches!(self.subject, Subject::Receiver { .. })
-            && matches!(whole.subject, Subject::Program(_));
-        is_for_program && may_be_a_neighbours && self.severity <= whole.severity
+        let may_be = match self.subject {
+            Subject::Receiver { .. } => {
+                first.protocol == protocol::ICMPV6
+                    && (first.source_port, first.destination_port) == (0, 0)
+            }
+            Subject::Kernel { what, .. } => what == KernelPacket::TcpReset,
+            Subject::Program(mine) => is_unknown(&mine) && !is_unknown(&of),
+            _ => false,
+        };
+        may_be && self.severity <= whole.severity
     }
 
     /// Whether all that is known of its packets is of the other's connections, and the other is the one to name it.

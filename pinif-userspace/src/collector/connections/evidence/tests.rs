@@ -199,6 +199,11 @@ fn what_the_kernel_sends_for_a_connection_is_named_in_it() {
         2,
     );
     assert_eq!(named(&[first, reset, last]), [None, Some(0), Some(0)]);
+    let mut nobody_listened = reset;
+    nobody_listened.1.sighting.time = 0;
+    assert_eq!(named(&[nobody_listened, first]), [Some(1), None]);
+    let graver = left(Severity::Risk, 1);
+    assert_eq!(named(&[nobody_listened, graver]), [None, None]);
     let elsewhere = reset.to(&[(SERVER, 7000), (SERVER, 7001)]);
     let scan = last.to(&[(CARD, 4000), (CARD, 22)]);
     assert_eq!(named(&[first, elsewhere]), [None, None]);
@@ -267,6 +272,8 @@ fn what_is_left_of_a_connection_is_named_in_its_finding() {
         named(&[first, acknowledged, answered]),
         [None, Some(0), Some(0)]
     );
+    let earlier = last(Kind::PolicyEscape, 0);
+    assert_eq!(named(&[earlier, first]), [Some(1), None]);
     let anothers = acknowledged.sockets(&[3], false);
     assert_eq!(named(&[first, anothers]), [None, None]);
 }
