@@ -1,6 +1,7 @@
 //! Reading a packet's headers: IPv4 and IPv6, extension headers, VLAN tags, and the first bytes of the transport.
 
 pub mod base;
+pub mod inner;
 
 use network_types::ip::{Ipv4Hdr, Ipv6Hdr};
 
@@ -16,6 +17,8 @@ pub mod ethertype {
     pub const VLAN: u16 = 0x8100;
     /// A service VLAN tag (802.1ad).
     pub const SERVICE_VLAN: u16 = 0x88a8;
+    /// MPLS with labels of one receiver each (RFC 5332).
+    pub const MPLS: u16 = 0x8847;
 
     /// Whether it announces a tag.
     #[inline(always)]
@@ -30,12 +33,16 @@ pub mod protocol {
     pub(crate) const HOP_BY_HOP: u8 = 0;
     /// ICMP.
     pub const ICMP: u8 = 1;
+    /// IPv4 inside (RFC 2003).
+    pub(crate) const IPV4: u8 = 4;
     /// TCP.
     pub const TCP: u8 = 6;
     /// UDP.
     pub const UDP: u8 = 17;
     /// DCCP.
     pub(crate) const DCCP: u8 = 33;
+    /// IPv6 inside (RFC 2473).
+    pub(crate) const IPV6: u8 = 41;
     /// IPv6 routing header.
     pub(crate) const ROUTING: u8 = 43;
     /// IPv6 fragment header.

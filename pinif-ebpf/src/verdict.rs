@@ -1,6 +1,7 @@
 //! What one packet is: contained, or one of the kinds, and the pure decision between them.
 
 pub mod arrival;
+mod inner;
 mod kind;
 mod recheck;
 

@@ -253,3 +253,49 @@ proptest! {
         prop_assert_eq!(parsed.destination_port, u16::from_be_bytes([ports[2], ports[3]]));
     }
 }
+
+#[test]
+fn the_packet_inside_is_read_behind_extensions_and_labels() {
+    let inside = v4(protocol::UDP, 1, 0, &PORTS);
+    // A routing header of 24 bytes (RFC 8754), and none.
+    let segments = || {
+        let mut header = vec![0; 24];
+        header[1] = 2;
+        (protocol::ROUTING, header)
+    };
+    let labels = [&[0, 1, 0, 64][..], &[0, 2, 1, 64], &inside].concat();
+    let read = |kind: u16, bytes: &[u8]| {
+        let mut found = Packet::default();
+        let start = inner::inner_start(kind, &Slice(bytes), &mut found)?;
+        inner::parse_inner(start, &Slice(bytes), &mut found)?;
+        Ok(found)
+    };
+    let expected = packet_of(ethertype::IPV4, &Slice(&inside));
+    for (kind, bytes) in [
+        (ethertype::IPV6, v6(&[segments()], protocol::IPV4, &inside)),
+        (ethertype::IPV6, v6(&[], protocol::IPV4, &inside)),
+        (ethertype::IPV4, v4(protocol::IPV4, 2, 0, &inside)),
+        (ethertype::MPLS, labels),
+    ] {
+        assert_eq!(read(kind, &bytes), expected, "{kind:x}");
+        assert_eq!(
+            read(kind, &bytes[..24]),
+            Err(NotParsed::Malformed),
+            "{kind:x}"
+        );
+    }
+    let six = v6(&[], protocol::UDP, &PORTS);
+    let within = v6(&[segments()], protocol::IPV6, &six);
+    assert_eq!(
+        read(ethertype::IPV6, &within),
+        packet_of(ethertype::IPV6, &Slice(&six))
+    );
+    // No packet inside; one of no version; the second fragment of one.
+    for packet in [
+        v4(protocol::UDP, 0, 0, &PORTS),
+        v4(protocol::IPV4, 0, 0, &[0; 40]),
+        v4(protocol::IPV4, 0, 1, &inside),
+    ] {
+        assert_eq!(read(ethertype::IPV4, &packet), Err(NotParsed::NotIp));
+    }
+}

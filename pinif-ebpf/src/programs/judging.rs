@@ -15,6 +15,7 @@ use pinif_ebpf::{
 use crate::{
     capture::pinif_capture,
     identity::{decision, describe, write_identity},
+    inner::{MAY_CARRY, judge_inner, may_carry_bit},
     kernel::{
         devices,
         packet::Skb,
@@ -67,7 +68,11 @@ pub fn find_sender(skb: Skb) -> u64 {
 #[inline(always)]
 pub fn come_to_verdict(skb: Skb) {
     let context = skb.context();
-    if pinif_judge(context) != 0 {
+    let mut outcome = pinif_judge(context);
+    if outcome & u64::from(MAY_CARRY) != 0 {
+        outcome = judge_inner(skb);
+    }
+    if outcome != 0 {
         pinif_recheck(context);
     }
     if heard::is_audited() {
@@ -111,7 +116,7 @@ verified_once! {
         u32::from(reread(&new.state.sighting.origin))
     }
 
-    /// Decides. Not zero: the packet is not contained.
+    /// Decides. Not zero: the packet is not contained, or may have another inside ([`MAY_CARRY`]).
     pub fn pinif_judge(skb) {
         let Some((scratch, active)) = scratch::in_work(skb) else {
             return 0;
@@ -120,7 +125,7 @@ verified_once! {
         let packet = (reread(has_packet) != 0).then_some(&*packet);
         judge(skb, active, packet, key, &mut new.state.sighting);
         layers::pass(skb, active, key, reread(&new.state.sighting.source_owner), layer);
-        u32::from(reread(&key.kind))
+        u32::from(reread(&key.kind)) | may_carry_bit(skb, packet)
     }
 
     /// Decides of an answer whether it leaves by the interface that was asked, where replies are audited.

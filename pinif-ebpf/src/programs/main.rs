@@ -12,6 +12,8 @@ mod hooks;
 #[cfg(target_arch = "bpf")]
 mod identity;
 #[cfg(target_arch = "bpf")]
+mod inner;
+#[cfg(target_arch = "bpf")]
 mod judging;
 #[cfg(target_arch = "bpf")]
 mod keep_out;

@@ -41,7 +41,8 @@ pub(super) fn by_origin(
     scene: &Scene<'_>,
     look_up: &mut LookUp<'_>,
 ) -> Vec<Cause> {
-    if let Some(causes) = encapsulated(sighted, scene, look_up) {
+    let by_route = encapsulated(sighted, scene, look_up);
+    if let Some(causes) = by_route.or_else(|| encapsulation::inside(sighted, scene, look_up)) {
         return causes;
     }
     match sighted.origin {

@@ -59,6 +59,12 @@ pub struct Scratch {
     pub layer: Layer,
     /// Where what it answers came in, where replies are audited; else zero.
     pub heard_by: IfIndex,
+    /// Where the packet inside it begins, in bytes from its network header on ([`crate::inner`]).
+    pub inner_start: u32,
+    /// The headers of that.
+    pub inner: Packet,
+    /// Not zero: they could be read.
+    pub has_inner: u32,
     /// Zero.
     pub _pad: u32,
     /// The recheck of its verdict.

@@ -219,3 +219,35 @@ fn an_unpinned_socket_is_not_crossed() {
     let sent = Sent::udp(VIP, OUTSIDE, ETH1).bound_address(FABRIC);
     assert_eq!(card().judge(&sent), CONTAINED);
 }
+
+/// By a rule, wherever the outer packet may leave; what its socket is bound to comes first.
+#[test]
+fn what_is_inside_is_kept_in_by_rules_alone() {
+    let card = card_with_control_plane();
+    let judge = |sent: &Sent, inner: (Address, Address)| {
+        let inner = Sent::udp(inner.0, inner.1, sent.egress).packet;
+        let before = card.judge(sent);
+        before.carrying(
+            &inner.expect("one"),
+            sent.egress,
+            &card.policy.active(),
+            &card,
+        )
+    };
+    let kept = reported(Kind::PolicyEscape, Severity::Leak, &[])
+        .by_rule(0)
+        .owned_by(FAB0);
+    let inner = (FABRIC, PEER);
+    for source in [FRONT, FABRIC] {
+        // The latter is an address of elsewhere.
+        let outer = Sent::udp(source, OUTSIDE, ETH1);
+        assert_eq!(judge(&outer, inner), kept, "{source:?}");
+        assert_eq!(judge(&outer, (FABRIC, OUTSIDE)), card.judge(&outer));
+    }
+    let home = Sent::udp(FABRIC, OUTSIDE, FAB0);
+    assert_eq!(judge(&home, inner), card.judge(&home));
+    let pinned = Sent::udp(FRONT, OUTSIDE, ETH1).pinned(FAB0);
+    assert_eq!(judge(&pinned, inner), card.judge(&pinned));
+    let within = Sent::udp(FRONT, OUTSIDE, IfIndex::LOOPBACK);
+    assert_eq!(judge(&within, inner), CONTAINED);
+}

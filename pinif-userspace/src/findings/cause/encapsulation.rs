@@ -4,7 +4,7 @@
 
 use std::net::IpAddr;
 
-use pinif_ebpf::sighting::Origin;
+use pinif_ebpf::{sighting::Origin, verdict::Kind};
 
 use super::{
     links::links_down,
@@ -49,6 +49,37 @@ pub(in crate::findings) fn encapsulated(
     causes.push(by);
     causes.extend(route);
     Some(causes)
+}
+
+/// What made a packet leave that a route encapsulated and that a rule keeps in: the route leads to its own interface, and what it makes of the
+/// packet goes to the first segment. Nothing where the route's interface is the one that it left by: the route says it all then.
+pub(in crate::findings) fn inside(
+    sighted: &Sighted,
+    scene: &Scene<'_>,
+    look_up: &mut LookUp<'_>,
+) -> Option<Vec<Cause>> {
+    let headers = sighted.headers?;
+    if sighted.kind != Kind::PolicyEscape || sighted.family == libc::AF_PACKET {
+        return None;
+    }
+    let choice = look_up(&RouteQuery {
+        source: Some(headers.source),
+        input: sighted.forwarded_from(),
+        mark: sighted.mark,
+        tos: headers.tos & DSCP,
+        ..RouteQuery::to(headers.destination)
+    });
+    let route = choice.ok()?.route;
+    let is_outer = route
+        .encapsulation
+        .as_ref()
+        .is_some_and(|one| !one.keeps_source());
+    (is_outer && route.output != Some(sighted.egress)).then(|| {
+        vec![Cause::certain(CauseKind::Encapsulated {
+            route: explain::Route::of(&route, &scene.network.links),
+            is_set: false,
+        })]
+    })
 }
 
 /// The route that may have led a packet elsewhere by a header; nothing shows whether its program sent it there itself.

@@ -89,6 +89,53 @@ fn what_a_route_encapsulates_is_led_home_with_an_address_of_home() {
     .is_fixed_by_each();
 }
 
+/// What is inside is the rule's, and leaves inside of what goes to the front: by a route of the front, or by one of the backplane.
+#[test]
+fn what_is_encapsulated_is_kept_in_by_a_rule() {
+    Mistake {
+        cause: "=route fd09::7/128 encap seg6 mode encap segs 2001:db8::2 dev eth1 in table main",
+        make: |bench| {
+            peer_has(bench, "fd09::7/128");
+            bench.run("ip", "-6 route add fd09::/16 via fd00::2");
+            bench.run(
+                "ip",
+                "-6 route add fd09::7/128 encap seg6 mode encap segs 2001:db8::2 dev eth1",
+            );
+        },
+        remedies: vec![
+            operator(
+                "give fd09::7 a route via fab0 (`ip -6 route replace fd09::7 via fd00::2 dev fab0`)",
+                Then::Peer,
+            ),
+            operator("start the program by pinif run", Then::Peer),
+            developer("bind the socket to fab0", Then::Peer),
+        ],
+        ..of_route("policy-escape", "30 policy-encapsulated-out", SENDS)
+    }
+    .is_fixed_by_each();
+    Mistake {
+        cause: "=encapsulated by route 10.9.0.0/16 encap seg6 mode encap segs 2001:db8::2 dev fab0 in table main, which gives it an address \
+                of fab0",
+        make: |bench| {
+            bench.run(
+                "ip",
+                "route add 10.9.0.0/16 encap seg6 mode encap segs 2001:db8::2 dev fab0",
+            );
+        },
+        remedies: vec![operator(
+            "decide where 10.9.0.9 belongs: the route 10.9.0.0/16 encapsulates what goes there, and the outer packets leave via eth1; lead \
+             these via fab0, or let the route not encapsulate, or let rule control-plane allow eth1",
+            Then::Words,
+        )],
+        ..of_route(
+            "policy-escape",
+            "30 policy-encapsulated-home",
+            "udp --to 10.9.0.9:7009 --count 10",
+        )
+    }
+    .is_fixed_by_each();
+}
+
 /// A setting gives all that is encapsulated an address of the front.
 #[test]
 fn the_source_that_is_set_for_all_is_one_where_they_leave() {

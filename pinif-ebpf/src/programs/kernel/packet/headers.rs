@@ -11,7 +11,7 @@ use pinif_ebpf::{
     packet::{
         Bytes, Header, NotParsed, Packet,
         base::{self, Base},
-        ethertype, parse, untag, untag_priorities,
+        ethertype, inner, parse, untag, untag_priorities,
     },
     verdict_cache::FlowKey,
 };
@@ -111,6 +111,18 @@ impl Skb {
             (kind, at.start) = untag(&at)?;
         }
         parse(kind, &at, place)
+    }
+
+    /// Where the packet inside it begins, in bytes from its network header on ([`inner::inner_start`]).
+    #[inline(always)]
+    pub fn inner_start(self, headers: &mut Packet) -> Result<usize, NotParsed> {
+        inner::inner_start(self.ethertype(), &Headers::network(self), headers)
+    }
+
+    /// Reads the headers of that ([`inner::parse_inner`]).
+    #[inline(always)]
+    pub fn parse_inner(self, start: usize, place: &mut Packet) -> Result<(), NotParsed> {
+        inner::parse_inner(start, &Headers::network(self), place)
     }
 
     /// Reads the fixed part of its IP header into `place`, of a packet that begins with it: at the cgroup.

@@ -6,13 +6,14 @@ use std::sync::Arc;
 use super::{
     binding::{held_to, unpinned},
     egress,
-    encapsulation::{encapsulating, is_bound_by_program, outer_source},
+    encapsulation::{encapsulating, inside, is_bound_by_program, outer_source},
     facts::{Reached, demands_device, is_of_address, is_owned, keeps_foreign_source, reached},
+    home,
     leaving::use_source,
     routes::{route_home, undecided},
 };
 use crate::findings::{
-    explain::{Meets, OuterSource, Remedy},
+    explain::{Meets, OuterSource, Remedy, Route, phrases::destination_address},
     finding::Finding,
     kinds::Row,
 };
@@ -20,6 +21,9 @@ use crate::findings::{
 /// Where it has an address of elsewhere, it gets one of the interface where it leaves; else, or where it is reached from where the address belongs,
 /// a route.
 pub(super) fn encapsulated(finding: &Finding, row: &Row) -> Vec<Remedy> {
+    if let Some(route) = inside(finding) {
+        return vec![not_encapsulated(finding, row, route)];
+    }
     if demands_device(finding, row) && is_owned(finding) {
         return unpinned(finding, row);
     }
@@ -38,10 +42,23 @@ pub(super) fn encapsulated(finding: &Finding, row: &Row) -> Vec<Remedy> {
     all
 }
 
+/// No route to the destination, and no bound device, leads home what leaves by the header before it: somebody has to decide.
+fn not_encapsulated(finding: &Finding, row: &Row, route: &Route) -> Remedy {
+    let rule = finding.place.rule.as_ref();
+    Remedy::NotEncapsulated {
+        to: destination_address(finding),
+        route: route.prefix,
+        home: home(finding, row),
+        egress: egress(finding),
+        rule: rule.and_then(|rule| rule.name.clone()),
+    }
+}
+
 /// Of what must be bound as well: the routes that lead it home from there, and then what binds it; nothing where these lead there. A bound
 /// socket follows no route by another interface to what encapsulates (`ip6_route_output_flags`).
 pub(super) fn bound_to_follow(finding: &Finding, row: &Row) -> Option<Vec<Remedy>> {
-    let is_to_be_bound = is_owned(finding) && demands_device(finding, row);
+    let is_to_be_bound =
+        is_owned(finding) && demands_device(finding, row) && inside(finding).is_none();
     let (route, is_set) = encapsulating(finding).filter(|_| is_to_be_bound)?;
     let is_of_address = is_of_address(finding);
     let way = match reached(finding) {

@@ -39,6 +39,14 @@ pub(super) fn is_led_by_header(finding: &Finding) -> bool {
     encapsulating(finding).is_some_and(|(route, _)| route.keeps_source())
 }
 
+/// The route that encapsulated it, where the finding is of the packet inside: the outer one goes elsewhere than the route is for.
+pub(super) fn inside(finding: &Finding) -> Option<&Route> {
+    let to = finding.flow?.destination.address;
+    let (route, _) = encapsulating(finding)?;
+    let is_inside = !route.keeps_source() && route.prefix.contains(&to);
+    is_inside.then_some(route)
+}
+
 /// The route that encapsulated it, and whether its source is one that is set for all.
 pub(super) fn encapsulating(finding: &Finding) -> Option<(&Route, bool)> {
     finding.causes.iter().find_map(|cause| match &cause.kind {

@@ -112,6 +112,19 @@ pub enum Remedy {
         /// A route leads there that no bound socket follows, and the rule demands one.
         is_for_unbound: bool,
     },
+    /// A route encapsulates what a rule keeps in, and the outer packets leave elsewhere: somebody has to decide.
+    NotEncapsulated {
+        /// The destination of what is inside.
+        to: Option<IpAddr>,
+        /// What the route is for.
+        route: IpNet,
+        /// Where it belongs.
+        home: Home,
+        /// Where the outer packets leave.
+        egress: Arc<str>,
+        /// The rule, if it has a name.
+        rule: Option<Arc<str>>,
+    },
     /// Start the program by `pinif run`.
     RunBy {
         /// The interface.

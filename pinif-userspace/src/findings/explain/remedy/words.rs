@@ -170,6 +170,18 @@ impl fmt::Display for Order<'_> {
                     None => Ok(()),
                 }
             }
+            Remedy::NotEncapsulated { to, route, home, egress, rule } => {
+                let to = destination(*to);
+                write!(
+                    f,
+                    "decide where {to} belongs: the route {route} encapsulates what goes there, and the outer packets leave via {egress}; lead \
+                     these via {home}, or let the route not encapsulate"
+                )?;
+                match rule {
+                    Some(rule) => write!(f, ", or let rule {rule} allow {egress}"),
+                    None => Ok(()),
+                }
+            }
             Remedy::RunBy { meets, .. } => {
                 write!(f, "start the program by pinif run{meets}")
             }
