@@ -76,6 +76,9 @@ pub struct Offsets {
     pub packet_device: u32,
     /// `sk_buff.inner_network_header`: where the packet begins that this one was put around; zero if it was around none.
     pub packet_inner_header: u32,
+    /// `sk_buff.inner_protocol_type`, in bits: what was put around it came from a tunnel's device (`skb_set_inner_ipproto`), and not from a
+    /// route (`skb_set_inner_protocol`); both say so of what they put an IP header around.
+    pub packet_from_tunnel: u32,
     /// `sk_buff.from_ingress`, in bits: tc redirected it where it arrived.
     pub packet_from_ingress: u32,
     /// `net_device.ifindex`.
@@ -128,7 +131,7 @@ pub struct Offsets {
     pub sock_user_locks: u32,
 }
 
-const _: () = assert!(size_of::<Offsets>() == 60 * 4);
+const _: () = assert!(size_of::<Offsets>() == 61 * 4);
 
 #[cfg(feature = "user")]
 // SAFETY: `repr(C)`, integers of one size only.

@@ -8,7 +8,10 @@ use pinif_ebpf::{
 
 use crate::{
     identity::decision,
-    kernel::{devices::is_encapsulated, packet::Skb},
+    kernel::{
+        devices::{is_encapsulated, is_from_tunnel},
+        packet::Skb,
+    },
     map_world::MapWorld,
     reread,
     state::{
@@ -51,7 +54,12 @@ verified_once! {
         let Scratch { has_packet, packet, key, new, layer, inner, inner_start, has_inner, .. } = scratch;
         *has_inner = 0;
         layer.skb = skb.address();
-        if reread(&layer.outer) != 0 || !is_encapsulated(reread(&layer.skb)) {
+        let skb_address = reread(&layer.skb);
+        // What labels of MPLS were put around has an ethertype inside.
+        if reread(&layer.outer) != 0
+            || !is_encapsulated(skb_address)
+            || is_from_tunnel(skb_address)
+        {
             return 0;
         }
         let is_ours = reread(has_packet) == 0

@@ -172,6 +172,7 @@ fn offsets(btf: &Btf, net_inode: u32) -> anyhow::Result<Offsets> {
         kernfs_id: btf.offset("kernfs_node", "id")?,
         packet_device: btf.offset("sk_buff", "dev")?,
         packet_inner_header: btf.offset("sk_buff", "inner_network_header")?,
+        packet_from_tunnel: btf.bit_offset("sk_buff", "inner_protocol_type")?,
         // `tc_from_ingress` before Linux 5.13.
         packet_from_ingress: btf
             .bit_offset("sk_buff", "from_ingress")

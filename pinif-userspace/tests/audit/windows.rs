@@ -129,6 +129,27 @@ fn a_tunnel_that_is_made() {
     });
 }
 
+/// What is inside its packets is no route's to judge: the tunnel's device is where a rule keeps it.
+#[test]
+fn a_tunnel_of_a_rule_that_is_made() {
+    let need = [Need::Link(LinkKind::IpIp)];
+    scenario("4 window-ipip", &need, |bench| {
+        let card = bench.card();
+        let auditor = bench.audit_with(&only_via("[\"tun*\"]"), &[]);
+        let changes = changes().div_ceil(4);
+        for change in 0..changes {
+            let name = format!("tun{change}");
+            let ends = (Ipv4Addr::new(192, 0, 2, 1), Ipv4Addr::new(198, 51, 100, 7));
+            let device = Device::new(LinkKind::IpIp, &name).between(ends.0, ends.1);
+            card.add_device(device).expect("a tunnel");
+            card.set_up(&name).expect("up");
+            send(bench, Some(&name), None);
+            card.delete_link(&name).expect("a tunnel");
+        }
+        nothing_found(&auditor.stop(), "eth1", 5 * changes);
+    });
+}
+
 #[test]
 fn an_address_that_moves() {
     let need = [Need::Link(LinkKind::MacVlan)];

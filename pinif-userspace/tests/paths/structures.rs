@@ -41,6 +41,7 @@ pub const OFFSETS: Offsets = Offsets {
     kernfs_id: 8,
     packet_device: 192,
     packet_inner_header: 200,
+    packet_from_tunnel: 203 * 8,
     packet_from_ingress: 202 * 8,
     device_index: 8,
     device_name: 16,

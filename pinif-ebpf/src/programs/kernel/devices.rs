@@ -283,7 +283,18 @@ pub fn is_ethernet(skb_address: u64) -> bool {
 /// Whether tc redirected the packet where it arrived, and not where it left.
 #[inline(always)]
 pub fn is_from_ingress(skb_address: u64) -> bool {
-    let bit = offset!(packet_from_ingress);
+    has_bit(skb_address, offset!(packet_from_ingress))
+}
+
+/// Whether the device of a tunnel put an IP header around the packet, whether or not userspace knows that device yet. Nothing is said of other
+/// headers.
+#[inline(always)]
+pub fn is_from_tunnel(skb_address: u64) -> bool {
+    has_bit(skb_address, offset!(packet_from_tunnel))
+}
+
+#[inline(always)]
+fn has_bit(skb_address: u64, bit: u32) -> bool {
     read::<u8>(skb_address, bit / 8) & 1 << (bit % 8) != 0
 }
 

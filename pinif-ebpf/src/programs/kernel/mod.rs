@@ -51,6 +51,7 @@ pub(crate) static OFFSETS: Global<Offsets> = Global::new(Offsets {
     kernfs_id: 0,
     packet_device: 0,
     packet_inner_header: 0,
+    packet_from_tunnel: 0,
     packet_from_ingress: 0,
     device_index: 0,
     device_name: 0,
