@@ -31,6 +31,7 @@ use crate::{
         known_routes::KnownRoutes,
         mptcp,
         namespaces::Enter,
+        neighbours::SilentNeighbours,
         network::Network,
         routes::{self, RouteError},
         socket_options::{named_interfaces_of, serves},
@@ -164,6 +165,7 @@ impl Audit {
         // Several causes ask the same of one packet.
         let nat = RefCell::new(None);
         let options = OnceCell::new();
+        let silent = OnceCell::new();
         let rules = OnceCell::new();
         let encapsulating = OnceCell::new();
         let rulesets = RefCell::new(&mut self.rulesets);
@@ -176,6 +178,10 @@ impl Audit {
             name: &name,
             entrance: &|interface| entrance::read(hooks?.netns(), interface),
             runs: &|interface| running?.of(interface),
+            silent: &|interface, address| {
+                let ask = || SilentNeighbours::read(hooks?.netns()).ok();
+                silent.get_or_init(ask).as_ref()?.of(interface, address)
+            },
             before_nat: &|packet| {
                 let netns = hooks?.netns();
                 let ask = || conntrack::before_nat(netns, packet).ok().flatten();

@@ -17,7 +17,7 @@ use crate::{
     text::{
         escape::{visible, visible_path},
         streams,
-        words::those_there,
+        words::{those_there, wrapped},
     },
 };
 
@@ -25,6 +25,8 @@ mod text;
 
 /// What `pinif explain` reads standard input for.
 const STANDARD_INPUT: &str = "-";
+/// How wide a page is where no terminal says it.
+const WITHOUT_TERMINAL: usize = 100;
 /// The least similarity (Jaro and Winkler) of a word and the kind that is suggested for it.
 const SIMILARITY: f64 = 0.8;
 
@@ -54,12 +56,17 @@ pub fn run(args: ExplainArgs) -> Result<ExitCode> {
     let text = match (&args.what, &args.from) {
         (Some(what), None) if FindingId::is_id(what) && named(what).is_none() => {
             let finding = of_running(what, &args.asked)?;
-            match named_in(what, &finding) {
-                Some(named) => format!("{named}:\n\n{}", whole(&finding, columns)),
-                None => whole(&finding, columns),
-            }
+            let named = named_in(what, &finding);
+            let named = named.map(|named| format!("{}\n\n", line(&format!("{named}:"), columns)));
+            let whole = whole(&finding, columns);
+            let next = line(&next_of_running(&finding), columns);
+            format!("{}{whole}\n{next}\n", named.unwrap_or_default())
         }
-        (Some(what), None) => of_kind(what)?,
+        (Some(what), None) => {
+            let kind = of_kind(what)?;
+            let page = page_of(page(kind), columns);
+            format!("{page}\n{}\n", line(&next_of_kind(kind), columns))
+        }
         (what, Some(from)) => {
             let findings = read(from)?;
             match what {
@@ -69,7 +76,7 @@ pub fn run(args: ExplainArgs) -> Result<ExitCode> {
         }
         (None, None) => String::new(),
     };
-    match show(&text, columns) {
+    match streams::write(&text) {
         // Whoever read it may have read enough.
         Err(error) if error.downcast_ref().is_some_and(streams::is_closed) => {}
         outcome => outcome?,
@@ -77,13 +84,44 @@ pub fn run(args: ExplainArgs) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Shows a page, or a finding, as wide as the terminal is.
-fn show(text: &str, columns: Option<usize>) -> Result<()> {
+/// A line, broken between words where the terminal ends.
+fn line(line: &str, columns: Option<usize>) -> String {
+    columns.map_or_else(|| line.to_owned(), |columns| wrapped(line, columns, 0))
+}
+
+/// A page, as wide as the terminal is; where there is none, as wide as a person reads well.
+fn page_of(page: &str, columns: Option<usize>) -> String {
+    text::fitted(page, columns.unwrap_or(WITHOUT_TERMINAL))
+}
+
+/// A finding in short, as wide as the terminal is; where there is none, a line for each thing that is known of it.
+fn short(finding: &FindingLine, columns: Option<usize>) -> String {
+    let short = text::of(finding, columns);
     match columns {
-        Some(columns) => streams::write(&text::fitted(text, columns)),
-        None => streams::write(text),
+        Some(columns) => text::fitted(&short, columns),
+        None => short,
     }
 }
+
+/// What to try next where a kind is explained.
+fn next_of_kind(kind: Kind) -> String {
+    format!(
+        "Next: `pinif findings --kind {}` lists those that a running auditor has.",
+        kind.name()
+    )
+}
+
+/// What to try next where a finding of a running auditor is explained.
+fn next_of_running(finding: &FindingLine) -> String {
+    let id = visible(&finding.id);
+    format!(
+        "Next: once it is fixed, `pinif findings {id}` shows whether its packets still grow; where it is meant to be so, `pinif accept {id}` \
+         with a reason and a date keeps it from alerting."
+    )
+}
+
+/// What to try next where what an auditor printed is explained.
+const NEXT_OF_PRINTED: &str = "Next: once it is fixed, `pinif audit` shows whether it comes again.";
 
 /// Shows a finding for a person, without the page of its kind.
 ///
@@ -92,7 +130,7 @@ fn show(text: &str, columns: Option<usize>) -> Result<()> {
 /// When it cannot be written.
 pub fn show_in_short(finding: &FindingLine) -> Result<()> {
     let columns = streams::columns(io::stdout());
-    show(&text::of(finding, columns), columns)
+    streams::write(&short(finding, columns))
 }
 
 /// That a finding is named in another by now, where this other one was found in its place.
@@ -134,9 +172,9 @@ pub fn page(kind: Kind) -> &'static str {
     kinds::of(kind).page
 }
 
-fn of_kind(word: &str) -> Result<String> {
+fn of_kind(word: &str) -> Result<Kind> {
     if let Some(kind) = named(word) {
-        return Ok(page(kind).to_owned());
+        return Ok(kind);
     }
     // Part of an id, or one that was copied with something beside it.
     if word.len() >= 4 && word.bytes().all(|byte| byte.is_ascii_hexdigit()) {
@@ -213,21 +251,24 @@ fn one(
     from: &Path,
     columns: Option<usize>,
 ) -> Result<String> {
+    let next = line(NEXT_OF_PRINTED, columns);
     if let Some(kind) = named(what) {
         let found = findings.iter().find(|finding| finding.kind == kind);
-        return Ok(found.map_or_else(
-            || page(kind).to_owned(),
-            |finding| text::page(finding, page(kind)),
-        ));
+        let page = page(kind);
+        let page = match found {
+            Some(finding) => page_of(&text::page(finding, page), columns),
+            None => page_of(page, columns),
+        };
+        return Ok(format!("{page}\n{next}\n"));
     }
-    let finding = with_id(what, findings, from)?;
-    Ok(whole(finding, columns))
+    let whole = whole(with_id(what, findings, from)?, columns);
+    Ok(format!("{whole}\n{next}\n"))
 }
 
 /// A finding, and the page of its kind with its own values.
 fn whole(finding: &FindingLine, columns: Option<usize>) -> String {
-    let (short, page) = (text::of(finding, columns), page(finding.kind));
-    format!("{short}\n{}", text::page(finding, page))
+    let page = page_of(&text::page(finding, page(finding.kind)), columns);
+    format!("{}\n{page}", short(finding, columns))
 }
 
 /// The finding with an id.
@@ -255,14 +296,15 @@ pub(super) fn with_id<'f>(
 /// All findings, each in short.
 fn all(findings: &[FindingLine], columns: Option<usize>) -> String {
     if findings.is_empty() {
-        return "no finding\n".to_owned();
+        let next = "Next: `pinif audit --format json` prints what it finds; `pinif sockets` shows where each socket would leave.";
+        return format!("no finding\n\n{}\n", line(next, columns));
     }
     let mut text = String::new();
     for finding in findings {
         if !text.is_empty() {
             text.push('\n');
         }
-        text.push_str(&text::of(finding, columns));
+        text.push_str(&short(finding, columns));
         let kind = finding.kind.name();
         text.push_str(&format!("  more      pinif explain {kind}\n"));
     }

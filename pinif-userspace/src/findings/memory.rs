@@ -127,6 +127,7 @@ fn finding(number: usize, policy: &Policy, shared: &mut Shared) -> Finding {
         name: &|index| format!("interface-{}", index.0),
         entrance: &|_| None,
         runs: &|_| None,
+        silent: &|_, _| None,
         before_nat: &|_| None,
         nft: &|| Arc::from([]),
         groups: &|_| Vec::new(),

@@ -12,6 +12,7 @@ use crate::{
         links::Link,
         mptcp::Endpoint,
         namespaces::Enter,
+        neighbours::Unanswered,
         network::Network,
         nft::NftRule,
         routes::{Choice, Route, RouteError, RouteQuery},
@@ -40,6 +41,8 @@ pub struct Scene<'a> {
     pub entrance: &'a dyn Fn(&str) -> Option<Entrance>,
     /// Whether an interface of this name runs by now; nothing where that is not known.
     pub runs: &'a dyn Fn(&str) -> Option<Runs>,
+    /// How a neighbour on an interface does not answer, as the kernel has it now; nothing where it does, or where nobody asked it.
+    pub silent: &'a dyn Fn(IfIndex, IpAddr) -> Option<Unanswered>,
     /// What a packet was before NAT, where the kernel's connection tracking says that it changed it.
     pub before_nat: &'a dyn Fn(&Tuple) -> Option<Tuple>,
     /// The rules of nftables that mark or redirect; none where they are not known yet ([`with_rules`](super::cause::with_rules)).

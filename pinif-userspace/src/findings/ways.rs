@@ -5,6 +5,7 @@ use std::{net::IpAddr, sync::Arc};
 use ipnet::IpNet;
 
 use super::explain::Route;
+use crate::host::neighbours::Unanswered;
 
 /// What routing offers the first packet of a finding.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -59,6 +60,8 @@ pub struct Way {
     pub interface: Arc<str>,
     /// How it reaches the destination.
     pub reach: Reach,
+    /// The router that it is reached by does not answer: its state, as the kernel had it when it was asked.
+    pub silent: Option<Unanswered>,
     /// A socket that is bound to it leaves by it, as the routes are. Before Linux 6.1 the routes of a VRF lead a socket that is bound
     /// to one of its interfaces elsewhere (`l3mdev_update_flow`).
     pub holds: bool,
@@ -76,14 +79,17 @@ pub struct Way {
 }
 
 impl Way {
-    /// The first of these that reaches the destination: a neighbour's own link before a router, which nothing may want.
+    /// The first of these that reaches the destination: a neighbour's own link before a router, which nothing may want; and a router that
+    /// answers, or was not asked, before one that does not.
     pub fn first<'a>(
         ways: impl Iterator<Item = &'a Self> + Clone,
         by_router: bool,
     ) -> Option<&'a Self> {
         let direct = ways.clone().find(|way| way.reach == Reach::Direct);
-        let mut routed = ways.filter(|way| way.reach != Reach::Nowhere);
-        direct.or_else(|| routed.next().filter(|_| by_router))
+        let routed = ways.filter(|way| way.reach != Reach::Nowhere);
+        // Of several that have the same, it is the first.
+        let router = routed.min_by_key(|way| way.silent.is_some());
+        direct.or_else(|| router.filter(|_| by_router))
     }
 }
 

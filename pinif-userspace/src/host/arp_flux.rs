@@ -1,7 +1,8 @@
-//! ARP flux: two interfaces reach the same neighbour, and one of them answers ARP requests for an address that the other alone has.
+//! ARP flux: who is in the network of one interface reaches another, and that one answers ARP requests for an address that the former alone has.
 //!
 //! The kernel answers for any local address on any interface (`arp_process`), and notes the neighbour that it answers on the interface that
-//! was asked (`neigh_event_ns`). So a neighbour that is known with one address by two interfaces is behind both.
+//! was asked (`neigh_event_ns`). So a neighbour that is known with one address by two interfaces is behind both. And so is one that is known by
+//! an interface where nothing is routed to it, with an address of the network of another.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -9,9 +10,11 @@ use std::{
     net::{IpAddr, Ipv4Addr},
 };
 
+use ipnet::Ipv4Net;
 use pinif_ebpf::key::IfIndex;
 
 use super::{
+    addresses::LocalAddress,
     entrance::{self, Entrance, ReversePath},
     links::Link,
     neighbours::{self, Reached},
@@ -34,6 +37,8 @@ pub struct ArpFlux {
     pub names: [String; 2],
     /// A neighbour that both reach.
     pub neighbour: Ipv4Addr,
+    /// It is known by [`Self::interface`] alone, and is in the network of the other, where it is routed.
+    pub is_foreign: bool,
     /// Who answers, and an address of the other alone that it answers for.
     pub answers: Vec<(String, Ipv4Addr)>,
 }
@@ -51,7 +56,8 @@ pub fn find(netns: &NetNs, network: &Network) -> io::Result<Vec<ArpFlux>> {
     if ends.count() < 2 {
         return Ok(Vec::new());
     }
-    let pairs = shared(&neighbours::reached(netns)?, network);
+    let reached = neighbours::reached(netns)?;
+    let pairs = shared(&reached, network);
     let mut oracle = None;
     let mut routed_by = |to: Ipv4Addr| -> io::Result<Option<IfIndex>> {
         let oracle = match &mut oracle {
@@ -82,13 +88,79 @@ pub fn find(netns: &NetNs, network: &Network) -> io::Result<Vec<ArpFlux>> {
             other: other.index,
             names: [link.name.clone(), other.name.clone()],
             neighbour,
+            is_foreign: false,
             answers: answers
                 .iter()
                 .map(|(link, _, address)| (link.name.clone(), *address))
                 .collect(),
         });
     }
+    for (first, second, neighbour) in foreign(&reached, network) {
+        let is_found = |one: &ArpFlux| {
+            let pair = [one.interface, one.other];
+            pair.contains(&first.index) && pair.contains(&second.index)
+        };
+        let address = owned(network, second);
+        let settings = entrance::read(netns, &first.name);
+        let (Some(address), Some(settings)) = (address, settings) else {
+            continue;
+        };
+        if found.iter().any(is_found) || !is_answered(settings, || Ok(false))? {
+            continue;
+        }
+        // Where it is routed by the interface that knows it, that is where it belongs, as a container's own link.
+        if routed_by(neighbour)? != Some(second.index) {
+            continue;
+        }
+        found.push(ArpFlux {
+            interface: first.index,
+            other: second.index,
+            names: [first.name.clone(), second.name.clone()],
+            neighbour,
+            is_foreign: true,
+            answers: vec![(first.name.clone(), address)],
+        });
+    }
     Ok(found)
+}
+
+/// Neighbours that an interface knows, none of whose networks they are in, but that of another interface of its routing domain: each pair once.
+fn foreign<'a>(reached: &[Reached], network: &'a Network) -> Vec<(&'a Link, &'a Link, Ipv4Addr)> {
+    let mut pairs: BTreeMap<[IfIndex; 2], (&Link, &Link, Ipv4Addr)> = BTreeMap::new();
+    for one in reached {
+        let is_in = |link: &&Link| {
+            let mut own = network.addresses.of(link.index);
+            own.any(|own| has_in_network(own, one.address))
+        };
+        let Some(link) = network.links.get(one.interface) else {
+            continue;
+        };
+        if is_in(&link) {
+            continue;
+        }
+        let mut others = network.links.iter().filter(|other| {
+            let is_end = other.up && !other.loopback && other.index != link.index;
+            is_end && vrf(network, other) == vrf(network, link)
+        });
+        if let Some(other) = others.find(is_in)
+            && pairs.len() < PAIRS
+        {
+            pairs
+                .entry([link.index, other.index])
+                .or_insert((link, other, one.address));
+        }
+    }
+    pairs.into_values().collect()
+}
+
+/// Whether an address is in the network of a local one, which has others than itself.
+fn has_in_network(own: &LocalAddress, address: Ipv4Addr) -> bool {
+    let IpAddr::V4(local) = own.address else {
+        return false;
+    };
+    let is_network = (1..32).contains(&own.prefix_len);
+    let network = Ipv4Net::new(local, own.prefix_len);
+    is_network && network.is_ok_and(|network| network.contains(&address))
 }
 
 /// Whether an interface answers the neighbour for another's address; `is_routed` says whether the neighbour is routed via it.
@@ -196,6 +268,45 @@ mod tests {
             reached(3, 2, [2, 0, 0, 0, 0, 9]),
         ];
         assert_eq!(pairs(&apart, &two), []);
+    }
+
+    #[test]
+    fn a_neighbour_of_anothers_network_is_foreign() {
+        let address = |index, address: [u8; 4], prefix_len| LocalAddress {
+            address: address.into(),
+            index: IfIndex(index),
+            prefix_len,
+        };
+        let up = |index, name: &str| Link {
+            up: true,
+            ..Link::new(IfIndex(index), name)
+        };
+        let network = |second: Link, addresses: &[LocalAddress]| {
+            let mut network = network([up(2, "a"), second]);
+            network.addresses = addresses.iter().copied().collect();
+            network
+        };
+        let found = |reached: &[Reached], network: &Network| -> Vec<(u32, u32)> {
+            let all = foreign(reached, network).into_iter();
+            all.map(|(link, other, _)| (link.index.0, other.index.0))
+                .collect()
+        };
+        let own = [
+            address(2, [10, 0, 0, 1], 24),
+            address(3, [192, 0, 2, 1], 24),
+        ];
+        let both = [reached(3, 77, MAC), reached(3, 78, MAC), reached(2, 9, MAC)];
+        assert_eq!(found(&both, &network(up(3, "b"), &own)), [(3, 2)]);
+        // In the interface's own network as well; an address alone; one that is down.
+        let too = [own[0], address(3, [10, 0, 1, 1], 16)];
+        assert_eq!(found(&both, &network(up(3, "b"), &too)), []);
+        let alone = [address(2, [10, 0, 0, 1], 32), own[1]];
+        assert_eq!(found(&both, &network(up(3, "b"), &alone)), []);
+        let mut down = network(up(3, "b"), &own);
+        down.links = [Link::new(IfIndex(2), "a"), up(3, "b")]
+            .into_iter()
+            .collect();
+        assert_eq!(found(&both, &down), []);
     }
 
     #[test]

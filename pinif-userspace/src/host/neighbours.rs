@@ -18,7 +18,7 @@ use pinif_ebpf::key::IfIndex;
 use super::{listing::list, netns::NetNs};
 
 /// How a neighbour does not answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Unanswered {
     /// It is asked, and has not answered yet.
     Incomplete,

@@ -173,8 +173,11 @@ impl Grid {
             };
             let gap = if index == 0 { 0 } else { GAP };
             line.push_str(&" ".repeat(gap + before));
-            line.push_str(&look.paint(text.style, &text.text));
-            line.push_str(&" ".repeat(after));
+            // Spaces at its end are painted by nothing, so that none ends a line.
+            let bare = text.text.trim_end();
+            let kept = width(&text.text) - width(bare);
+            line.push_str(&look.paint(text.style, bare));
+            line.push_str(&" ".repeat(kept + after));
         }
         to.push_str(line.trim_end());
         to.push('\n');

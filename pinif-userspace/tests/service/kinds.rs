@@ -197,10 +197,19 @@ fn explain(arguments: &[&str], input: &str) -> (Option<i32>, String) {
 #[test]
 fn a_kind_is_explained_by_its_page() {
     for kind in Kind::ALL {
-        assert_eq!(
-            explain(&[kind.name()], ""),
-            (Some(0), page(kind).to_owned())
+        let (status, said) = explain(&[kind.name()], "");
+        let name = kind.name();
+        let next = format!(
+            "\nNext: `pinif findings --kind {name}` lists those that a running auditor has.\n"
         );
+        assert!(status == Some(0) && said.ends_with(&next), "{said}");
+        // Its prose is filled anew, and its code is as it was.
+        let (shown, page) = (said.as_str(), page(kind));
+        let code = |text: &'_ str| {
+            let (_, rest) = text.split_once("```sh\n").expect("code");
+            rest.split_once("\n## Fix it").expect("a fix").0.to_owned()
+        };
+        assert_eq!(code(shown), code(page));
     }
     let (status, said) = explain(&["device-escap"], "");
     assert_eq!(
@@ -227,6 +236,8 @@ const AUDIT: &str = r#"{"type":"ready","interfaces":["eth1"],"netns":["card"],"k
 {"type":"summary","duration_s":1.0,"packets":1000,"bytes":66000,"matrix":[],"findings":1,"uncounted":{}}
 "#;
 
+const NEXT: &str = "\nNext: once it is fixed, `pinif audit` shows whether it comes again.\n";
+
 const EXPLAINED: &str = "\
 leak device-escape a549f0330649: telemetryd (pid 7), bound to bp7, UDP via wan7
   what      last
@@ -247,7 +258,9 @@ fn a_finding_is_explained_with_its_own_values() {
         "{said}"
     );
     assert!(
-        said.ends_with("| ssh | `pinif run --interface bp7 -- ssh 10.1.0.2`, and no zone (`%wan7`) in the address |\n"),
+        said.ends_with(&format!(
+            "\nssh           `pinif run --interface bp7 -- ssh 10.1.0.2`, and no zone (`%wan7`) in the address\n{NEXT}"
+        )),
         "{said}"
     );
 
@@ -263,9 +276,13 @@ fn a_finding_is_explained_with_its_own_values() {
         "{said}"
     );
     let (_, said) = explain(&["unpinned", "--from", path], "");
-    assert_eq!(said, page(Kind::Unpinned));
-    let nothing = explain(&["--from", "-"], "");
-    assert_eq!(nothing, (Some(0), "no finding\n".to_owned()));
+    assert!(
+        said.starts_with("# unpinned\n") && said.ends_with(NEXT),
+        "{said}"
+    );
+    let (status, said) = explain(&["--from", "-"], "");
+    let begins = said.starts_with("no finding\n\nNext: ");
+    assert!(status == Some(0) && begins, "{said}");
 }
 
 #[test]

@@ -1,10 +1,19 @@
 //! A finding for a person, from its line of JSON. All of it comes from a file that anybody may have written.
 
-use std::net::{IpAddr, SocketAddr};
+use std::{
+    mem,
+    net::{IpAddr, SocketAddr},
+};
 
 use crate::{
     findings::{flow::protocol_name, kinds, line::FindingLine},
-    surfaces::{details::details, fix::fix, phrase::traffic},
+    surfaces::{
+        details::details,
+        fix::fix,
+        grid::{Grid, Text},
+        look::Look,
+        phrase::traffic,
+    },
     text::{escape::visible, words::wrapped_from},
 };
 
@@ -79,8 +88,8 @@ pub(super) fn page(finding: &FindingLine, page: &str) -> String {
     format!("{before}{}", replaced(fix, &own))
 }
 
-/// A page, or a finding, whose paragraphs are filled, and broken between words where a terminal ends. Code stays as it is, for it is
-/// there to be copied, and so do tables.
+/// A page, or a finding, whose paragraphs are filled, and broken between words where a terminal ends. The rows of a table stand in columns,
+/// of which the last is broken, too. Code stays as it is, for it is there to be copied.
 pub(super) fn fitted(text: &str, columns: usize) -> String {
     let mut fitted = String::with_capacity(text.len() + text.len() / 16);
     let mut paragraph = String::new();
@@ -92,12 +101,19 @@ pub(super) fn fitted(text: &str, columns: usize) -> String {
             paragraph.clear();
         }
     };
+    let mut table: Vec<Vec<Text>> = Vec::new();
     let mut is_code = false;
     for line in text.lines() {
         let bare = line.trim_start();
+        if !is_code && bare.starts_with('|') {
+            fill(&mut paragraph, &mut fitted);
+            table.extend(row(bare));
+            continue;
+        }
+        fitted.push_str(&list(mem::take(&mut table), columns));
         let is_fence = bare.starts_with("```");
         is_code ^= is_fence;
-        let is_kept = is_code || is_fence || bare.starts_with('|') || line.starts_with("    ");
+        let is_kept = is_code || is_fence || line.starts_with("    ");
         if is_kept || bare.is_empty() {
             fill(&mut paragraph, &mut fitted);
             fitted.push_str(line);
@@ -111,7 +127,29 @@ pub(super) fn fitted(text: &str, columns: usize) -> String {
         }
     }
     fill(&mut paragraph, &mut fitted);
+    fitted.push_str(&list(table, columns));
     fitted
+}
+
+/// The texts of a row of a table in Markdown; nothing of the line below its headings.
+fn row(line: &str) -> Option<Vec<Text>> {
+    let inside = line.trim().trim_matches('|');
+    let is_rule = inside
+        .chars()
+        .all(|character| matches!(character, '-' | '|' | ' ' | ':'));
+    // A bar that is part of a text is escaped (GitHub Flavored Markdown, 4.10).
+    let texts = inside.replace("\\|", "\0");
+    let texts = texts.split('|').map(|text| text.trim().replace('\0', "|"));
+    (!is_rule).then(|| texts.map(Text::left).collect())
+}
+
+/// The rows of a table in columns.
+fn list(mut rows: Vec<Vec<Text>>, columns: usize) -> String {
+    if rows.is_empty() {
+        return String::new();
+    }
+    let headings = rows.remove(0);
+    Grid { headings, rows }.list(Look::PLAIN, Some(columns))
 }
 
 /// Whether a line goes on with the paragraph before it, or with the item of a list. A finding's lines have a label each, below its first.
@@ -185,6 +223,7 @@ mod tests {
     use crate::findings::alert_state::AlertState;
     use crate::findings::finding::{PacketDirection, SentBy};
     use crate::findings::process::Process;
+    use crate::text::words::width;
 
     fn finding() -> FindingLine {
         FindingLine {
@@ -310,9 +349,22 @@ mod tests {
         // Every page, at any width: no word is lost, and none is broken.
         for kind in Kind::ALL {
             let page = kinds::of(kind).page;
-            for columns in [30, 60, 80, 100] {
+            for columns in [40, 60, 80, 100] {
                 let fitted = fitted(page, columns);
-                assert!(fitted.split_whitespace().eq(page.split_whitespace()));
+                let words = |text: &str| -> Vec<String> {
+                    let text = text.replace("\\|", "\0").replace("| --- | --- |", "");
+                    let words = text.split_whitespace().filter(|word| *word != "|");
+                    words.map(|word| word.replace('\0', "|")).collect()
+                };
+                assert_eq!(words(&fitted), words(page));
+                // What is wider is a command, or a word.
+                let (prose, _) = fitted.split_once("\n## See it").expect("it is there");
+                let (_, fixes) = fitted.split_once("\n## Fix it").expect("it is there");
+                for line in [prose, fixes].into_iter().flat_map(str::lines) {
+                    let copied =
+                        line.matches('`').count() >= 2 || line.trim().split(' ').count() == 1;
+                    assert!(width(line) <= columns || copied, "{line}");
+                }
             }
             // However wide it is, a paragraph is a line.
             let filled = fitted(page, usize::MAX);

@@ -64,14 +64,20 @@ pub(super) fn render(
     if unknown.asked.is_empty() && unknown.unasked.is_empty() {
         text.push_str(&line(UNWATCHED));
     }
-    if all.iter().any(|foreseen| !foreseen.findings.is_empty()) {
-        let sockets = enter.line("pinif sockets");
-        let sockets = sockets.unwrap_or_else(|| "pinif sockets".to_owned());
-        text.push_str(&line(&format!(
-            "Next: `{}` shows where each socket leaves now; `pinif run` and `pinif pin` bind them.",
-            visible(&sockets)
-        )));
-    }
+    let is_any = all.iter().any(|foreseen| !foreseen.findings.is_empty());
+    let (next, what) = match (is_any, unknown.asked.is_empty()) {
+        (true, _) => (
+            "pinif sockets",
+            "where each socket leaves now; `pinif run` and `pinif pin` bind them",
+        ),
+        (false, true) => (
+            "pinif audit",
+            "what leaves now, and records the sockets that are looked at here once they are gone",
+        ),
+        (false, false) => ("pinif sockets", "where each socket leaves now"),
+    };
+    let next = enter.line(next).unwrap_or_else(|| next.to_owned());
+    text.push_str(&line(&format!("Next: `{}` shows {what}.", visible(&next))));
     text
 }
 

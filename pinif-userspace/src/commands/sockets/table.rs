@@ -35,7 +35,7 @@ pub(super) fn render(
     if all.unlisted_raw > 0 {
         line(unlisted(all.unlisted_raw));
     }
-    line_of_next(&all.sockets, enter).into_iter().for_each(line);
+    line(line_of_next(&all.sockets, enter));
     text
 }
 
@@ -91,31 +91,39 @@ fn sum(sockets: &[SurveyedSocket]) -> String {
     text
 }
 
-/// What to try next, where something is at risk.
-fn line_of_next(sockets: &[SurveyedSocket], enter: &Enter) -> Option<String> {
+/// What to try next.
+fn line_of_next(sockets: &[SurveyedSocket], enter: &Enter) -> String {
     let command = |line: &str| {
         let there = enter.line(line).unwrap_or_else(|| line.to_owned());
         visible(&there).into_owned()
     };
-    let worst = sockets.iter().map(|socket| socket.risk).min()?;
+    let Some(worst) = sockets.iter().map(|socket| socket.risk).min() else {
+        return format!(
+            "Next: `{}` shows every socket; `pinif audit` shows what leaves.",
+            command("pinif sockets")
+        );
+    };
     match worst {
-        Risk::Misrouted => Some(
+        Risk::Misrouted => {
             "Next: `pinif explain address-escape` says how such a socket comes about, and how to fix it."
-                .to_owned(),
-        ),
-        Risk::DefaultRoute | Risk::Unpinned => Some(format!(
+                .to_owned()
+        }
+        Risk::DefaultRoute | Risk::Unpinned => format!(
             "Next: `{}` shows which of these leave elsewhere if an interface goes down; `pinif run` and `pinif pin` bind them.",
             command("pinif foresee")
-        )),
+        ),
         Risk::Crossed => {
-            Some("Next: `pinif explain crossed-bind` says what comes of it, and how to fix it.".to_owned())
+            "Next: `pinif explain crossed-bind` says what comes of it, and how to fix it.".to_owned()
         }
-        Risk::Stuck => Some(format!(
+        Risk::Stuck => format!(
             "Next: `{}` shows the devices' state, and `{}` who answers there.",
             command("ip link"),
             command("ip neigh")
-        )),
-        Risk::Pinned | Risk::Internal => None,
+        ),
+        Risk::Pinned | Risk::Internal => format!(
+            "Next: `{}` shows what would leave elsewhere if an interface went down.",
+            command("pinif foresee")
+        ),
     }
 }
 
@@ -165,7 +173,15 @@ mod tests {
         let stuck = [socket("0.0.0.0:7001", Risk::Stuck, none, why)];
         let next = "Next: `ip -n card link` shows the devices' state, and `ip -n card neigh` who answers there.";
         let there = Enter::Named("card".into());
-        assert_eq!(line_of_next(&stuck, &there).as_deref(), Some(next));
+        assert_eq!(line_of_next(&stuck, &there), next);
+        let pinned = [socket("0.0.0.0:7001", Risk::Pinned, via("fab0"), "")];
+        for (sockets, next) in [
+            (&pinned[..], "pinif foresee --netns card"),
+            (&[], "pinif sockets --netns card"),
+        ] {
+            let line = line_of_next(sockets, &there);
+            assert!(line.starts_with(&format!("Next: `{next}` ")), "{line}");
+        }
     }
 
     fn via(interface: &str) -> Leaves {

@@ -18,6 +18,7 @@ use crate::{
     },
     host::{
         lower_devices::lower_devices,
+        neighbours::Unanswered,
         routes::{self, RouteError, RouteQuery, RouteType},
     },
 };
@@ -44,7 +45,7 @@ pub(super) fn ways(
         let is_near = || is_everywhere(to) || is_neighbour(scene, link.index, to);
         let is_usable = is_allowed(sighted, scene, &link.name) && link.up;
         let by_route = match is_usable {
-            true => reach(queries, link.index, &is_near, look_up),
+            true => reach(queries, link.index, &is_near, scene, look_up),
             false => Some(Routed::Nowhere),
         };
         // A VRF's routes lead via its members.
@@ -53,6 +54,7 @@ pub(super) fn ways(
         let by_route = by_route.filter(|by_route| !is_of_member(by_route));
         let alone = |reach, holds| Found {
             reach,
+            silent: None,
             holds,
             is_for_unbound: false,
             network: IpNet::from(to),
@@ -76,6 +78,7 @@ pub(super) fn ways(
             ways.push(Way {
                 interface: link.name.as_str().into(),
                 reach: found.reach,
+                silent: found.silent,
                 holds: found.holds,
                 is_for_unbound: found.is_for_unbound,
                 network: found.network,
@@ -120,6 +123,7 @@ enum Routed {
 /// A route by an interface: what a [`Way`] has of it.
 struct Found {
     reach: Reach,
+    silent: Option<Unanswered>,
     holds: bool,
     is_for_unbound: bool,
     network: IpNet,
@@ -131,10 +135,11 @@ fn reach(
     queries: [&RouteQuery; 2],
     interface: IfIndex,
     is_near: &dyn Fn() -> bool,
+    scene: &Scene<'_>,
     look_up: &mut LookUp<'_>,
 ) -> Option<Routed> {
     let [query, asked] = queries;
-    let by_all = by_rules(query, asked, interface, look_up)?;
+    let by_all = by_rules(query, asked, interface, scene, look_up)?;
     let leads = match by_all {
         Routed::There(_) | Routed::Elsewhere => true,
         Routed::OnLink | Routed::Nowhere => false,
@@ -142,13 +147,13 @@ fn reach(
     if leads {
         return Some(by_all);
     }
-    let hidden = hidden(asked, interface, is_near, look_up);
+    let hidden = hidden(asked, interface, is_near, scene, look_up);
     if let Some(hidden) = hidden {
         return Some(Routed::There(hidden));
     }
     match by_all {
         Routed::OnLink if is_near() => Some(by_all),
-        _ => by_rules(asked, asked, interface, look_up)
+        _ => by_rules(asked, asked, interface, scene, look_up)
             .filter(|by| matches!(by, Routed::There(_)))
             .or(Some(by_all)),
     }
@@ -159,6 +164,7 @@ fn by_rules(
     query: &RouteQuery,
     asked: &RouteQuery,
     interface: IfIndex,
+    scene: &Scene<'_>,
     look_up: &mut LookUp<'_>,
 ) -> Option<Routed> {
     let bound = RouteQuery {
@@ -167,7 +173,7 @@ fn by_rules(
     };
     match look_up(&bound) {
         Ok(choice) if choice.route.kind == RouteType::Local => Some(Routed::Nowhere),
-        Ok(choice) => match found(&choice.route, interface) {
+        Ok(choice) => match found(&choice.route, interface, scene) {
             None => Some(Routed::Elsewhere),
             Some(found) => {
                 let instead = instead(&choice.route, asked, interface, look_up);
@@ -180,9 +186,11 @@ fn by_rules(
     }
 }
 
-/// A route that leads by an interface.
-fn found(route: &routes::Route, interface: IfIndex) -> Option<Found> {
-    let way = route.way_by(interface)?;
+/// A route that leads by an interface: of several next hops there, by the first that answers.
+fn found(route: &routes::Route, interface: IfIndex, scene: &Scene<'_>) -> Option<Found> {
+    let silent = |way: &routes::Hop| (scene.silent)(interface, way.gateway?);
+    let ways = route.ways_by(interface).map(|way| (silent(&way), way));
+    let (silent, way) = ways.min_by_key(|(silent, _)| silent.is_some())?;
     // Of a group of next hops, IPv6 takes any for what is bound (`fib6_select_path`).
     let is_any = route.next_hop.is_some() && route.prefix.addr().is_ipv6();
     let is_other = |hop: &routes::Hop| hop.output != Some(interface);
@@ -192,6 +200,7 @@ fn found(route: &routes::Route, interface: IfIndex) -> Option<Found> {
             gateway,
             is_onlink: way.is_onlink,
         }),
+        silent,
         holds: !is_for_unbound,
         is_for_unbound,
         network: route.prefix,
@@ -227,6 +236,7 @@ fn hidden(
     asked: &RouteQuery,
     interface: IfIndex,
     is_near: &dyn Fn() -> bool,
+    scene: &Scene<'_>,
     look_up: &mut LookUp<'_>,
 ) -> Option<Found> {
     let taken = look_up(asked).ok()?.route;
@@ -243,7 +253,7 @@ fn hidden(
         ..asked.clone()
     });
     let choice = choice.ok()?;
-    let found = found(&choice.route, interface)?;
+    let found = found(&choice.route, interface, scene)?;
     let holds = is_near();
     Some(Found {
         holds,

@@ -11,7 +11,9 @@ mod leaving;
 mod routes;
 
 pub(in crate::findings) use binding::{bound_instead, held_to, unpinned};
-pub(in crate::findings) use facts::{breaks_rule, egress, has_no_way, home, is_owned};
+pub(in crate::findings) use facts::{
+    breaks_rule, egress, has_no_way, home, is_owned, silent_router,
+};
 pub(in crate::findings) use leaving::{away_from_source, unasked, unmirrored, where_it_belongs};
 pub(in crate::findings) use routes::{instead_of, reached_home, route_home, routed_home};
 

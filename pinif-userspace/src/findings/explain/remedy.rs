@@ -5,6 +5,7 @@ mod commands;
 mod destinations;
 mod dropped;
 mod encapsulation;
+mod leading;
 mod meets;
 mod model;
 mod restored;

@@ -26,6 +26,12 @@ impl Step {
         let commands = in_brackets(&self.commands);
         self.text.strip_suffix(&commands).unwrap_or(&self.text)
     }
+
+    /// Says in its words what keeps it from helping.
+    pub(super) fn warn(&mut self, what: &str) {
+        let commands = in_brackets(&self.commands);
+        self.text = format!("{}, {what}{commands}", self.order());
+    }
 }
 
 /// Commands as a text has them after its words; nothing where there are none.

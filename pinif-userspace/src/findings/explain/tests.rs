@@ -221,6 +221,7 @@ fn no_circumstance_is_without_words() {
             other: IfIndex(2),
             names: ["eth1".to_owned(), "fab0".to_owned()],
             neighbour: [10, 0, 0, 2].into(),
+            is_foreign: false,
             answers: vec![("eth1".to_owned(), [10, 0, 0, 1].into())],
         })),
     ];

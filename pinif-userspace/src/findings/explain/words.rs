@@ -2,7 +2,7 @@
 
 use pinif_ebpf::verdict::{Direction, Kind};
 
-use super::{Remedy, Step, causes};
+use super::{Remedy, Step, causes, choice};
 use crate::{
     findings::{finding::Finding, kinds, subject},
     text::words::listed,
@@ -62,7 +62,16 @@ pub fn remedies(finding: &Finding) -> Vec<Remedy> {
 pub fn steps(finding: &Finding) -> Vec<Step> {
     let enter = &finding.place.enter;
     let all = remedies(finding);
-    all.iter().map(|remedy| remedy.step(enter)).collect()
+    let mut steps: Vec<Step> = all.iter().map(|remedy| remedy.step(enter)).collect();
+    if let Some(first) = all.iter().position(Remedy::leads_home)
+        && let Some((router, interface, state)) = choice::silent_router(finding)
+    {
+        steps[first].warn(&format!(
+            "but the router {router} does not answer on {interface} ({})",
+            state.name()
+        ));
+    }
+    steps
 }
 
 /// The same as one text.

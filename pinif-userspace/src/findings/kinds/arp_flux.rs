@@ -51,8 +51,13 @@ fn explanation(finding: &Finding) -> String {
         format!("{name} answers ARP requests for {address}, which {other} alone has")
     };
     let answers: Vec<String> = flux.answers.iter().map(own).collect();
+    let [name, other] = &flux.names;
+    let place = match flux.is_foreign {
+        true => format!("a neighbour on {name}, and in the network of {other}"),
+        false => "a neighbour on both".to_owned(),
+    };
     format!(
-        "{}; and {} is a neighbour on both. Who is in that network sends to either interface, whichever answers first.",
+        "{}; and {} is {place}. Who is in that network sends to either interface, whichever answers first.",
         answers.join(", and "),
         flux.neighbour
     )

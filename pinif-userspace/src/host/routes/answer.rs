@@ -176,16 +176,21 @@ impl Route {
         (self.table, self.prefix, self.tos, self.metric)
     }
 
-    /// The way by an interface, if it leads there.
+    /// The way by an interface, if it leads there; of several, the one that the flow takes, or the first.
     pub fn way_by(&self, interface: IfIndex) -> Option<Hop> {
+        self.ways_by(interface).next()
+    }
+
+    /// The ways by an interface, the one that the flow takes first.
+    pub fn ways_by(&self, interface: IfIndex) -> impl Iterator<Item = Hop> {
         let chosen = Hop {
             gateway: self.gateway,
             output: self.output,
             is_onlink: self.is_onlink,
             is_dead: false,
         };
-        let mut ways = std::iter::once(&chosen).chain(&self.hops);
-        ways.find(|way| way.output == Some(interface)).copied()
+        let ways = std::iter::once(chosen).chain(self.hops.iter().copied());
+        ways.filter(move |way| way.output == Some(interface))
     }
 }
 

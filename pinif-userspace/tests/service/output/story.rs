@@ -168,6 +168,7 @@ pub fn address_escape() -> Finding {
         causes: Arc::new([Cause::certain(route)]),
         ways: Arc::new(Ways {
             home: vec![Way {
+                silent: None,
                 holds: false,
                 is_for_unbound: false,
                 interface: "fab0".into(),

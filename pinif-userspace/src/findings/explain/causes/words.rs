@@ -267,10 +267,16 @@ fn translated(
 
 fn arp_flux(f: &mut fmt::Formatter<'_>, flux: &ArpFlux) -> fmt::Result {
     let (ArpFlux { neighbour, .. }, [name, other]) = (flux, &flux.names);
-    write!(
-        f,
-        "neighbour {neighbour} is reached via {name} and via {other}"
-    )?;
+    match flux.is_foreign {
+        true => write!(
+            f,
+            "neighbour {neighbour}, which is in the network of {other} and routed there, has asked or answered on {name}"
+        ),
+        false => write!(
+            f,
+            "neighbour {neighbour} is reached via {name} and via {other}"
+        ),
+    }?;
     flux.answers.iter().try_for_each(|(interface, address)| {
         write!(
             f,

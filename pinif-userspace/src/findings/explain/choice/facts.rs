@@ -1,6 +1,6 @@
 //! What a finding says of where its traffic belongs.
 
-use std::sync::Arc;
+use std::{net::IpAddr, sync::Arc};
 
 use pinif_ebpf::verdict::Kind;
 
@@ -11,6 +11,7 @@ use crate::findings::{
     kinds::Row,
     ways::{ChosenBy, Reach, Way},
 };
+use crate::host::neighbours::Unanswered;
 
 /// Whether there is a process that could bind its socket.
 pub(in crate::findings) fn is_owned(finding: &Finding) -> bool {
@@ -103,12 +104,33 @@ fn hop_home(finding: &Finding) -> Option<Way> {
                 gateway,
                 is_onlink: hop.is_onlink,
             }),
+            silent: None,
             holds: true,
             network: route.prefix,
             instead: Vec::new(),
             ..way.clone()
         })
     })
+}
+
+/// The router that does not answer by which remedies lead its traffic, with the interface where it is and its state; none where each answers.
+pub(in crate::findings) fn silent_router(
+    finding: &Finding,
+) -> Option<(IpAddr, Arc<str>, Unanswered)> {
+    let way = match reached(finding) {
+        Reached::By(way) => Some(way),
+        Reached::Unknown | Reached::Nowhere => reached_unbound(finding),
+    };
+    let others = finding.ways.others.iter();
+    let others = others.filter_map(|other| other.way.as_ref());
+    way.iter()
+        .chain(others)
+        .find_map(|way| match (way.reach, way.silent) {
+            (Reach::Via { gateway, .. }, Some(state)) => {
+                Some((gateway, Arc::clone(&way.interface), state))
+            }
+            _ => None,
+        })
 }
 
 /// Whether it is known that nothing reaches the destination from where it belongs.

@@ -191,6 +191,7 @@ fn route_of_service(finding: &Finding) -> Option<Remedy> {
             gateway,
             is_onlink: route.is_onlink,
         }),
+        silent: None,
         holds: true,
         is_for_unbound: false,
         source: Some(source),

@@ -8,12 +8,16 @@ use crate::findings::{
     samples::{DestinationSample, Sampled, Samples},
     ways::{ChosenBy, OtherDestination, Reach, Way, Ways},
 };
-use crate::host::nft::{Does, MarkSet, NftRule};
+use crate::host::{
+    neighbours::Unanswered,
+    nft::{Does, MarkSet, NftRule},
+};
 
 fn way() -> Way {
     Way {
         interface: "fab0".into(),
         reach: Reach::Direct,
+        silent: None,
         holds: true,
         is_for_unbound: false,
         source: None,
@@ -132,6 +136,46 @@ fn no_route_is_given_to_what_was_not_asked_about() {
 }
 
 /// The rule demands a bound socket, which would not find the route that there is.
+/// The neighbour's state is said where a router is silent, and another interface whose router answers comes before it.
+#[test]
+fn a_router_that_does_not_answer_is_named_and_comes_last() {
+    let causes = [Cause::certain(default_route())];
+    let mut finding = Circumstance {
+        destination: "10.9.0.9:9",
+        rule: Some("control-plane"),
+        only_via_interfaces: &["fab0", "fab1"],
+        causes: &causes,
+        ..circumstance(Kind::PolicyEscape)
+    }
+    .finding();
+    let by = |interface: &str, last, silent| Way {
+        interface: interface.into(),
+        reach: Reach::Via {
+            gateway: [10, 0, 0, last].into(),
+            is_onlink: false,
+        },
+        silent,
+        ..way()
+    };
+    let silent = by("fab0", 66, Some(Unanswered::Failed));
+    let mut first = |home: Vec<Way>| {
+        finding.ways = Arc::new(Ways {
+            home,
+            ..Ways::default()
+        });
+        steps(&finding).remove(0).text
+    };
+    assert_eq!(
+        first(vec![silent.clone()]),
+        "give 10.9.0.9 a route via fab0, but the router 10.0.0.66 does not answer on fab0 (FAILED) (`ip route replace 10.9.0.9 via \
+         10.0.0.66 dev fab0`)"
+    );
+    assert_eq!(
+        first(vec![silent, by("fab1", 2, None), by("fab2", 3, None)]),
+        "give 10.9.0.9 a route via fab1 (`ip route replace 10.9.0.9 via 10.0.0.2 dev fab1`)"
+    );
+}
+
 #[test]
 fn a_route_that_no_bound_socket_follows_is_no_way() {
     let causes = [Cause::certain(default_route())];
