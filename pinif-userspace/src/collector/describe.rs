@@ -182,9 +182,9 @@ impl Audit {
                 let ask = || SilentNeighbours::read(hooks?.netns()).ok();
                 silent.get_or_init(ask).as_ref()?.of(interface, address)
             },
-            before_nat: &|packet| {
+            tracked: &|packet| {
                 let netns = hooks?.netns();
-                let ask = || conntrack::before_nat(netns, packet).ok().flatten();
+                let ask = || conntrack::tracked(netns, packet).ok().flatten();
                 *nat.borrow_mut().get_or_insert_with(ask)
             },
             nft: &|| {

@@ -22,7 +22,7 @@ use super::{
 };
 use crate::{
     findings::{
-        cause::with_rules,
+        cause::{Changed, Passages, with_rules},
         decode::{Sighted, decode},
         enrich,
         finding::Finding,
@@ -125,8 +125,14 @@ impl Audit {
     pub(super) fn on_rules(&mut self, late: &Late) {
         for key in &late.findings {
             let causes = &mut self.shared.causes;
+            let first = self.counters.finding(key);
+            let sighted = first.and_then(|first| decode(key, &first.sighting));
             self.ledger.refine(&Key::Counted(*key), |finding| {
-                if let Some(known) = with_rules(&finding.causes, key.egress, &late.rules) {
+                let passages = sighted.as_ref().map_or_else(Passages::any, |sighted| {
+                    Passages::of(sighted, Changed::of(&finding.causes, &finding.ways))
+                });
+                let known = with_rules(&finding.causes, key.egress, &passages, &late.rules);
+                if let Some(known) = known {
                     finding.causes = causes.one(known);
                 }
             });

@@ -173,7 +173,7 @@ mod tests {
     use std::sync::Mutex;
 
     use super::*;
-    use crate::host::nft::{Does, MarkSet};
+    use crate::host::nft::{Applies, Does, MarkSet};
 
     fn rule(handle: u64) -> NftRule {
         NftRule {
@@ -182,6 +182,7 @@ mod tests {
             chain: "out".to_owned(),
             handle,
             does: Does::Mark(Some(MarkSet::whole(7))),
+            applies: Applies::default(),
         }
     }
 

@@ -1,5 +1,6 @@
 //! Why a packet left where it left, as far as the state of the machine shows it at the first sighting.
 
+mod answers;
 mod encapsulation;
 mod kernel;
 mod links;
@@ -7,6 +8,7 @@ mod nat;
 mod nft;
 mod offers;
 mod others;
+mod passage;
 mod reach;
 mod routing;
 mod source;
@@ -31,6 +33,7 @@ pub(super) use nft::mirror;
 pub(crate) use nft::with_rules;
 pub(super) use offers::offers;
 pub(super) use others::others;
+pub(crate) use passage::{Changed, Passages};
 pub(super) use routing::{described, leads_out, questions};
 
 /// Causes by who sent it: of the kinds whose traffic was not bound to where it belongs. The first in the chain of events is

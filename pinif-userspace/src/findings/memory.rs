@@ -128,7 +128,7 @@ fn finding(number: usize, policy: &Policy, shared: &mut Shared) -> Finding {
         entrance: &|_| None,
         runs: &|_| None,
         silent: &|_, _| None,
-        before_nat: &|_| None,
+        tracked: &|_| None,
         nft: &|| Arc::from([]),
         groups: &|_| Vec::new(),
         options: &|| None,

@@ -7,7 +7,7 @@ use pinif_ebpf::key::IfIndex;
 use super::decode::Sighted;
 use crate::{
     host::{
-        conntrack::Tuple,
+        conntrack::{Tracked, Tuple},
         entrance::Entrance,
         links::Link,
         mptcp::Endpoint,
@@ -43,8 +43,8 @@ pub struct Scene<'a> {
     pub runs: &'a dyn Fn(&str) -> Option<Runs>,
     /// How a neighbour on an interface does not answer, as the kernel has it now; nothing where it does, or where nobody asked it.
     pub silent: &'a dyn Fn(IfIndex, IpAddr) -> Option<Unanswered>,
-    /// What a packet was before NAT, where the kernel's connection tracking says that it changed it.
-    pub before_nat: &'a dyn Fn(&Tuple) -> Option<Tuple>,
+    /// What the kernel's connection tracking says of a packet.
+    pub tracked: &'a dyn Fn(&Tuple) -> Option<Tracked>,
     /// The rules of nftables that mark or redirect; none where they are not known yet ([`with_rules`](super::cause::with_rules)).
     pub nft: &'a dyn Fn() -> Arc<[NftRule]>,
     /// The groups that programs have joined on an interface of this name.

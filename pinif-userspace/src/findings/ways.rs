@@ -27,6 +27,8 @@ pub struct Ways {
     pub writes_header: bool,
     /// The socket is of IPv6, and the packet of IPv4: its destination is a mapped address (ipv6(7)).
     pub is_mapped: bool,
+    /// It answers what came in, and no rule of NAT changes it (`nf_nat_inet_fn`).
+    pub is_reply: bool,
     /// The destination is a neighbour where it left.
     pub is_near: bool,
     /// The network that the rule which keeps it elsewhere is for, where all that goes there is that rule's.

@@ -40,14 +40,23 @@ const NUMBER: u16 = 1;
 const SOURCE_PORT: u16 = 2;
 const DESTINATION_PORT: u16 = 3;
 
-/// What a packet was before NAT, by its connection in a namespace. Nothing where its connection is not tracked, or NAT changed nothing.
+/// What the kernel's connection tracking says of a packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tracked {
+    /// What it was before NAT, where NAT changed it.
+    pub before: Option<Tuple>,
+    /// It answers whoever began the connection.
+    pub is_reply: bool,
+}
+
+/// What a packet is, by its connection in a namespace. Nothing where its connection is not tracked.
 ///
 /// Where the kernel tracks no connections (`nf_conntrack`), it is not asked: nothing is loaded, and there is no NAT. Where it does, it may load
 /// what answers this (`nf_conntrack_netlink`), which does nothing to packets.
 ///
 /// # Errors
 /// Where the namespace may not be entered, or the kernel refuses netlink (`CAP_NET_ADMIN`).
-pub fn before_nat(netns: &NetNs, packet: &Tuple) -> io::Result<Option<Tuple>> {
+pub fn tracked(netns: &NetNs, packet: &Tuple) -> io::Result<Option<Tracked>> {
     if !Module::CONNTRACK.is_there() {
         return Ok(None);
     }
@@ -64,11 +73,11 @@ pub fn before_nat(netns: &NetNs, packet: &Tuple) -> io::Result<Option<Tuple>> {
         Requester::open(NETLINK_NETFILTER)?.request(GET, &question, |_, payload| {
             let connection = payload.get(HEADER..)?;
             let both = Tuple::read(connection, ORIGINAL).zip(Tuple::read(connection, REPLY));
-            both.and_then(|(original, reply)| packet.before(original, reply))
+            both.and_then(|(original, reply)| packet.tracked(original, reply))
         })
     })?;
     match answer {
-        Ok(before) => Ok(before),
+        Ok(tracked) => Ok(tracked),
         Err(error) if error.raw_os_error() == Some(libc::ENOENT) => Ok(None),
         Err(error) => Err(error),
     }
@@ -93,18 +102,21 @@ impl Tuple {
         }
     }
 
-    /// What it was before NAT, by the tuples of its connection: those of the first packet and of its answer, each before NAT. The kernel
+    /// What it is, by the tuples of its connection: those of the first packet and of its answer, each before NAT. The kernel
     /// finds a connection by either of them, whichever is asked for (`nf_conntrack_find_get`), so that it may be of either direction.
-    fn before(&self, original: Self, reply: Self) -> Option<Self> {
+    fn tracked(&self, original: Self, reply: Self) -> Option<Tracked> {
         let expected = self.answer();
-        let before = if reply == expected {
-            original
+        let (before, is_reply) = if reply == expected {
+            (original, false)
         } else if original == expected {
-            reply
+            (reply, true)
         } else {
             return None;
         };
-        (before != *self).then_some(before)
+        Some(Tracked {
+            before: Some(before).filter(|before| before != self),
+            is_reply,
+        })
     }
 
     fn message(&self) -> Raw {
@@ -171,12 +183,22 @@ mod tests {
     const SERVER: [u8; 4] = [10, 0, 0, 1];
     const OTHER: [u8; 4] = [10, 9, 9, 9];
 
+    fn first(before: Option<Tuple>) -> Option<Tracked> {
+        let is_reply = false;
+        Some(Tracked { before, is_reply })
+    }
+
+    fn reply(before: Option<Tuple>) -> Option<Tracked> {
+        let is_reply = true;
+        Some(Tracked { before, is_reply })
+    }
+
     #[test]
     fn an_answer_that_nat_did_not_change_is_what_it_was() {
         let asked = tuple(CLIENT, SERVER, (4000, 53));
         let answer = tuple(SERVER, CLIENT, (53, 4000));
-        assert_eq!(asked.before(asked, answer), None);
-        assert_eq!(answer.before(asked, answer), None);
+        assert_eq!(asked.tracked(asked, answer), first(None));
+        assert_eq!(answer.tracked(asked, answer), reply(None));
     }
 
     #[test]
@@ -187,12 +209,12 @@ mod tests {
             tuple(SERVER, CLIENT, (53, 5000)),
         );
         assert_eq!(
-            tuple(CLIENT, SERVER, (5000, 53)).before(asked, answer),
-            Some(asked)
+            tuple(CLIENT, SERVER, (5000, 53)).tracked(asked, answer),
+            first(Some(asked))
         );
         assert_eq!(
-            tuple(SERVER, OTHER, (53, 4000)).before(asked, answer),
-            Some(answer)
+            tuple(SERVER, OTHER, (53, 4000)).tracked(asked, answer),
+            reply(Some(answer))
         );
         // The destination is: what was for OTHER goes to SERVER, which answers as OTHER.
         let (asked, answer) = (
@@ -200,15 +222,15 @@ mod tests {
             tuple(SERVER, CLIENT, (53, 4000)),
         );
         assert_eq!(
-            tuple(CLIENT, SERVER, (4000, 53)).before(asked, answer),
-            Some(asked)
+            tuple(CLIENT, SERVER, (4000, 53)).tracked(asked, answer),
+            first(Some(asked))
         );
         assert_eq!(
-            tuple(OTHER, CLIENT, (53, 4000)).before(asked, answer),
-            Some(answer)
+            tuple(OTHER, CLIENT, (53, 4000)).tracked(asked, answer),
+            reply(Some(answer))
         );
         let unrelated = tuple(CLIENT, SERVER, (1, 2));
-        assert_eq!(unrelated.before(asked, answer), None);
+        assert_eq!(unrelated.tracked(asked, answer), None);
     }
 
     #[test]

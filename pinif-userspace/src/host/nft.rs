@@ -1,7 +1,11 @@
 //! The rules of nftables that may change where a packet leaves (linux/netfilter/nf_tables.h).
 
+mod chains;
+mod conditions;
 mod effect;
 mod expressions;
+mod message;
+mod registers;
 
 use std::{fmt, io};
 
@@ -15,8 +19,13 @@ use super::{
     netns::NetNs,
     raw::Raw,
 };
-use expressions::does;
+use chains::{Graph, Jump, Place, Reached};
+use conditions::Condition;
+use expressions::Read;
+use message::{HEADER, family};
 
+pub use chains::Stage;
+pub use conditions::Known;
 pub use effect::Does;
 #[cfg(test)]
 pub use effect::MarkSet;
@@ -34,6 +43,17 @@ pub struct NftRule {
     pub handle: u64,
     /// What it does.
     pub does: Does,
+    /// Which packets it does that to.
+    pub applies: Applies,
+}
+
+/// Which packets a rule does something to, as far as that is read: those of all, where nothing is.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Applies {
+    reached: Reached,
+    conditions: Vec<Condition>,
+    /// It gives them the mark of their connection, which another packet may have given that.
+    pub restores: bool,
 }
 
 /// Rules as they were at one time.
@@ -50,8 +70,6 @@ const GET_RULES: u16 = 10 << 8 | 7;
 const GET_GENERATION: u16 = 10 << 8 | 16;
 /// `NFTA_GEN_ID`.
 const GENERATION: u16 = 1;
-/// `struct nfgenmsg`.
-const HEADER: usize = 4;
 /// `NFTA_RULE_…`.
 const TABLE: u16 = 1;
 const CHAIN: u16 = 2;
@@ -80,8 +98,9 @@ pub fn rules(netns: &NetNs, known: Option<u32>) -> io::Result<Option<Ruleset>> {
             return Ok(None);
         }
         let question = Raw::question(HEADER, 0);
-        let read = |_, payload: &[u8]| NftRule::read(payload);
-        let rules = list(NETLINK_NETFILTER, GET_RULES, &question, read)?.what_there_is();
+        let read = |_, payload: &[u8]| Listed::read(payload);
+        let listed = list(NETLINK_NETFILTER, GET_RULES, &question, read)?.what_there_is();
+        let rules = placed(listed, chains::chains);
         Ok(Some(Ruleset { generation, rules }))
     })?
 }
@@ -94,26 +113,85 @@ fn generation() -> io::Result<u32> {
     answer.ok_or_else(|| io::Error::from(io::ErrorKind::InvalidData))
 }
 
-impl NftRule {
+/// What is kept of a rule as it is listed: what it does, and where it leads packets.
+struct Listed {
+    rule: Option<NftRule>,
+    jump: Option<(Place, Jump)>,
+}
+
+impl Listed {
     fn read(payload: &[u8]) -> Option<Self> {
-        let family = match i32::from(*payload.first()?) {
-            1 => "inet",
-            2 => "ip",
-            3 => "arp",
-            5 => "netdev",
-            7 => "bridge",
-            10 => "ip6",
-            _ => return None,
-        };
+        let family = family(*payload.first()?)?;
         let body = payload.get(HEADER..)?;
         let find = |kind| attribute(body, kind);
-        Some(Self {
+        let Read {
+            does,
+            restores,
+            jump,
+        } = expressions::read(&find(EXPRESSIONS)?);
+        if does.is_none() && jump.is_none() {
+            return None;
+        }
+        let place = Place {
             family,
             table: text(&find(TABLE)?),
             chain: text(&find(CHAIN)?),
-            handle: u64::from_be_bytes(find(HANDLE)?.try_into().ok()?),
-            does: does(&find(EXPRESSIONS)?)?,
-        })
+        };
+        let handle = u64::from_be_bytes(find(HANDLE)?.try_into().ok()?);
+        let rule = does.map(|(does, conditions)| NftRule {
+            family,
+            table: place.table.clone(),
+            chain: place.chain.clone(),
+            handle,
+            does,
+            applies: Applies {
+                conditions,
+                restores,
+                ..Applies::default()
+            },
+        });
+        let jump = jump.map(|jump| (place, jump));
+        Some(Self { rule, jump })
+    }
+}
+
+/// The rules that do something, with what leads packets to them. The chains are asked for where there is one; where the kernel does not list
+/// them, packets may come to it from anywhere.
+fn placed(
+    listed: Vec<Listed>,
+    chains: impl FnOnce() -> io::Result<Vec<(Place, Option<Stage>)>>,
+) -> Vec<NftRule> {
+    let (rules, jumps): (Vec<_>, Vec<_>) =
+        listed.into_iter().map(|one| (one.rule, one.jump)).unzip();
+    let mut rules: Vec<NftRule> = rules.into_iter().flatten().collect();
+    if rules.is_empty() {
+        return rules;
+    }
+    if let Ok(chains) = chains() {
+        let mut graph = Graph::new(chains, jumps.into_iter().flatten().collect());
+        for rule in &mut rules {
+            rule.applies.reached = graph.reached(&Place {
+                family: rule.family,
+                table: rule.table.clone(),
+                chain: rule.chain.clone(),
+            });
+        }
+    }
+    rules
+}
+
+impl NftRule {
+    /// Whether it may do this to a packet of which so much is known, at one of these stages.
+    pub fn may_see(&self, stages: &[Stage], packet: &Known) -> bool {
+        let is_of_family = match self.family {
+            "ip" => packet.is_ipv6 != Some(true),
+            "ip6" => packet.is_ipv6 != Some(false),
+            _ => true,
+        };
+        let mut conditions = self.applies.conditions.iter();
+        is_of_family
+            && self.applies.reached.may_be(stages, packet)
+            && conditions.all(|one| one.may_hold(packet))
     }
 
     /// What deletes it, as a line of the shell; none where nft(8) would not read the names as names: the kernel takes any bytes, and nft
@@ -162,6 +240,7 @@ mod tests {
             chain: chain.to_owned(),
             handle: 4,
             does: Does::Mark(None),
+            applies: Applies::default(),
         }
     }
 
@@ -189,7 +268,7 @@ mod tests {
     proptest! {
         #[test]
         fn any_bytes_are_a_rule_or_none(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
-            let _ = NftRule::read(&bytes);
+            let _ = Listed::read(&bytes);
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use pinif_ebpf::{key::IfIndex, sighting::Origin};
 
+use super::passage::Passages;
 use crate::{
     findings::explain::{Cause, CauseKind},
     host::nft::{Does, NftRule},
@@ -27,11 +28,12 @@ pub(super) fn redirected(egress: IfIndex, rules: &[NftRule]) -> Option<Cause> {
 }
 
 /// The mark that a rule of routing asked for, and which rules may have set it: those that set just this, or else those that set some of
-/// its bits, or else those that compute one.
-pub(super) fn marked(mark: u32, by: Origin, rules: &[NftRule]) -> Cause {
+/// its bits, or else those that compute one; of all of them, only those that may have seen the packet.
+pub(super) fn marked(mark: u32, by: Origin, passages: &Passages, rules: &[NftRule]) -> Cause {
+    let rules = passages.of_rules(rules);
     let of = |wanted: fn(Does, u32) -> bool| -> Vec<NftRule> {
         let may_set = rules.iter().filter(|rule| wanted(rule.does, mark));
-        may_set.cloned().collect()
+        may_set.map(|&rule| rule.clone()).collect()
     };
     let degrees: [fn(Does, u32) -> bool; 3] = [
         |does, mark| matches!(does, Does::Mark(Some(set)) if set.is_whole() && set.may_give(mark)),
@@ -54,10 +56,13 @@ pub(super) fn marked(mark: u32, by: Origin, rules: &[NftRule]) -> Cause {
 pub(crate) fn with_rules(
     causes: &[Cause],
     egress: IfIndex,
+    passages: &Passages,
     rules: &[NftRule],
 ) -> Option<Vec<Cause>> {
     let again = |cause: &Cause| match &cause.kind {
-        CauseKind::Marked { mark, by, may_set } if may_set.is_empty() => marked(*mark, *by, rules),
+        CauseKind::Marked { mark, by, may_set } if may_set.is_empty() => {
+            marked(*mark, *by, passages, rules)
+        }
         CauseKind::Mirror(None) => mirror(egress, rules, cause.certain),
         CauseKind::Named { .. } if !cause.certain => {
             redirected(egress, rules).unwrap_or_else(|| cause.clone())
@@ -71,7 +76,7 @@ pub(crate) fn with_rules(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::host::nft::MarkSet;
+    use crate::host::nft::{Applies, MarkSet};
 
     fn rule(handle: u64, does: Does) -> NftRule {
         NftRule {
@@ -80,6 +85,7 @@ mod tests {
             chain: "out".to_owned(),
             handle,
             does,
+            applies: Applies::default(),
         }
     }
 
@@ -101,11 +107,26 @@ mod tests {
             rule(4, Does::Mark(Some(MarkSet::whole(0x207)))),
             rule(5, Does::Redirect(Some(IfIndex(3)))),
         ];
-        assert_eq!(handles(&marked(0x207, Origin::Process, &rules)), [4]);
-        assert_eq!(handles(&marked(7, Origin::Process, &rules)), [2]);
-        assert_eq!(handles(&marked(0x107, Origin::Process, &rules)), [2, 3]);
-        assert_eq!(handles(&marked(9, Origin::Process, &rules)), [1]);
-        assert_eq!(handles(&marked(9, Origin::Process, &rules[1..])), [0; 0]);
+        assert_eq!(
+            handles(&marked(0x207, Origin::Process, &Passages::any(), &rules)),
+            [4]
+        );
+        assert_eq!(
+            handles(&marked(7, Origin::Process, &Passages::any(), &rules)),
+            [2]
+        );
+        assert_eq!(
+            handles(&marked(0x107, Origin::Process, &Passages::any(), &rules)),
+            [2, 3]
+        );
+        assert_eq!(
+            handles(&marked(9, Origin::Process, &Passages::any(), &rules)),
+            [1]
+        );
+        assert_eq!(
+            handles(&marked(9, Origin::Process, &Passages::any(), &rules[1..])),
+            [0; 0]
+        );
     }
 
     #[test]
@@ -116,11 +137,12 @@ mod tests {
             rule(2, Does::Redirect(Some(here))),
         ];
         let before = [
-            marked(7, Origin::Process, &[]),
+            marked(7, Origin::Process, &Passages::any(), &[]),
             mirror(here, &[], false),
             Cause::certain(CauseKind::NeverPinned),
         ];
-        let after = with_rules(&before, here, &rules).expect("they are known now");
+        let after =
+            with_rules(&before, here, &Passages::any(), &rules).expect("they are known now");
         assert_eq!([handles(&after[0]), handles(&after[1])], [[1], [2]]);
         assert_eq!(after[2], before[2]);
         assert!(after[1].certain && !before[1].certain);
@@ -129,14 +151,17 @@ mod tests {
             interface: "eth1".to_owned(),
             routed: None,
         })];
-        assert_eq!(with_rules(&named, here, &rules), None);
+        assert_eq!(with_rules(&named, here, &Passages::any(), &rules), None);
         let fwd = [NftRule {
             family: "netdev",
             ..rule(2, Does::Redirect(Some(here)))
         }];
-        let after_fwd = with_rules(&named, here, &fwd).expect("it is known now");
+        let after_fwd = with_rules(&named, here, &Passages::any(), &fwd).expect("it is known now");
         assert!(!after_fwd[0].certain && handles(&after_fwd[0]) == [2]);
-        assert_eq!(with_rules(&after, here, &[]), None);
-        assert_eq!(with_rules(&before[1..], other, &rules), None);
+        assert_eq!(with_rules(&after, here, &Passages::any(), &[]), None);
+        assert_eq!(
+            with_rules(&before[1..], other, &Passages::any(), &rules),
+            None
+        );
     }
 }

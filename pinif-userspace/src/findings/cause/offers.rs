@@ -5,11 +5,12 @@ use std::sync::Arc;
 use pinif_ebpf::{packet::protocol, sighting::Origin, verdict::Kind};
 
 use super::{
+    answers::{is_answer, is_reply},
     encapsulation::is_outer_of_route,
     links::is_neighbour,
     reach::{is_allowed, may_have, source, ways},
     routing::{Asked, leads_out},
-    source::{is_answer, who_chose, writes_header},
+    source::{who_chose, writes_header},
 };
 use crate::{
     findings::{
@@ -94,6 +95,7 @@ pub(in crate::findings) fn offers(
         may_be_named: chosen_by == ChosenBy::Kernel && may_name_source(sighted, scene),
         writes_header: chosen_by == ChosenBy::Program && writes_header(sighted, scene),
         is_mapped: sighted.family == libc::AF_INET6 && headers.destination.is_ipv4(),
+        is_reply: chosen_by == ChosenBy::Asked || is_reply(sighted, scene),
         others: Vec::new(),
         network: network(headers.destination),
         is_near: is_neighbour(scene, sighted.egress, headers.destination),

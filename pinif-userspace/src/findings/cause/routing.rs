@@ -5,8 +5,10 @@ use std::net::IpAddr;
 use pinif_ebpf::{key::IfIndex, packet::protocol, sample::Destination, sighting::Origin};
 
 use super::{
+    answers::is_reply,
     links::{bound_vrf, links_down},
     nat, nft,
+    passage::{Changed, Passages},
 };
 use crate::{
     findings::{
@@ -140,9 +142,10 @@ pub(super) fn route_taken(
     });
     if let Some((choice, certain)) = chosen {
         let route = described(&choice, egress, scene);
-        let mark = route
-            .by_mark
-            .then(|| nft::marked(sighted.mark, sighted.origin, &(scene.nft)()));
+        let mark = route.by_mark.then(|| {
+            let passages = Passages::of(sighted, changed(sighted, scene));
+            nft::marked(sighted.mark, sighted.origin, &passages, &(scene.nft)())
+        });
         let kind = CauseKind::Route(route);
         return Ok(mark.into_iter().chain([Cause { kind, certain }]).collect());
     }
@@ -163,6 +166,21 @@ pub(super) fn route_taken(
             Err(routed.or(Some(output).filter(|&output| output != egress)))
         }
         _ => Err(routed),
+    }
+}
+
+/// What a packet was where rules of nftables saw it, beside what it is.
+fn changed(sighted: &Sighted, scene: &Scene<'_>) -> Changed {
+    let headers = sighted.headers;
+    let to = headers.map(|headers| headers.destination);
+    let to = to.filter(IpAddr::is_ipv6);
+    let is_other = |bound: IpAddr| headers.is_some_and(|headers| headers.source != bound);
+    Changed {
+        is_translated: nat::before(sighted, scene).is_some()
+            || bound_source(sighted).is_some_and(is_other),
+        is_reply: is_reply(sighted, scene),
+        // A header that a route put into it may have led it here.
+        is_encapsulated: to.is_some_and(|to| !(scene.encapsulating)(to).is_empty()),
     }
 }
 

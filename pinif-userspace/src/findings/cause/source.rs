@@ -2,14 +2,10 @@
 
 use std::net::IpAddr;
 
-use pinif_ebpf::{
-    packet::protocol,
-    sighting::Origin,
-    subject::{KernelPacket, Subject},
-    verdict::Kind,
-};
+use pinif_ebpf::{sighting::Origin, verdict::Kind};
 
 use super::{
+    answers::{is_answer, is_of_server},
     encapsulation::{is_outer_of_route, may_be_led},
     nat,
     routing::{Asked, bound_source, leads_out},
@@ -121,29 +117,6 @@ pub(super) fn writes_header(sighted: &Sighted, scene: &Scene<'_>) -> bool {
     let is_program = sighted.origin == Origin::Process;
     let options = is_program.then(|| (scene.options)()).flatten();
     options.is_some_and(|options| options.writes_header)
-}
-
-/// Whether a process's packet of TCP is of a connection that it did not make: the SYN-ACK of its listener, or of a socket that it accepted.
-fn is_of_server(sighted: &Sighted, scene: &Scene<'_>) -> bool {
-    let Some(headers) = sighted.headers else {
-        return false;
-    };
-    let is_tcp = sighted.origin == Origin::Process && headers.protocol == protocol::TCP;
-    is_tcp && headers.source_port.is_some_and(scene.serves)
-}
-
-/// Whether the kernel answers with it, from the address that was asked. Errors of a router have one that routing chose: where the
-/// interface has none of its own, it may be such.
-pub(super) fn is_answer(sighted: &Sighted, scene: &Scene<'_>) -> bool {
-    let (Subject::Kernel { what, .. }, Some(headers)) = (sighted.subject, sighted.headers) else {
-        return false;
-    };
-    let mut own = scene.network.addresses.of(sighted.egress);
-    match what {
-        KernelPacket::TcpReset => true,
-        KernelPacket::Icmp => own.any(|own| own.address == headers.source),
-        _ => false,
-    }
 }
 
 /// What chose the source address of a process's packet, where it was not the program; of a kind that is about the address.

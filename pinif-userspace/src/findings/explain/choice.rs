@@ -91,9 +91,13 @@ fn by_cause(finding: &Finding, row: &Row, cause: &CauseKind) -> Option<Vec<Remed
             is_translated: true,
             ..
         } if facts::is_of_address(finding) => {
-            let translate = Remedy::Translate(routes::translation(finding));
-            let mut all = vec![translate];
+            let translate = || Remedy::Translate(routes::translation(finding));
+            let translate = (!finding.ways.is_reply).then(translate);
+            let mut all: Vec<Remedy> = translate.into_iter().collect();
             all.extend(route_home(finding, row));
+            if all.is_empty() {
+                all.push(dropping::forward_dropped(finding));
+            }
             return Some(all);
         }
         CauseKind::FromAbove(interface) => Remedy::EndAbove(interface.clone()),

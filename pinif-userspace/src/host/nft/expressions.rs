@@ -2,86 +2,31 @@
 
 use pinif_ebpf::key::IfIndex;
 
-use super::effect::{Does, MarkSet};
+use super::{
+    chains::Jump,
+    conditions::{Condition, Reader},
+    effect::Does,
+    registers::{Registers, Value, kept, place},
+};
 use crate::host::attributes::{attribute, attributes, be_number, text};
 
 /// `NFTA_EXPR_…`.
 const NAME: u16 = 1;
 const DATA: u16 = 2;
 
-/// What is in a register, as far as it is known.
-#[derive(Clone, Copy)]
-enum Value {
-    Constant(u32),
-    /// The packet's mark, of which these bits were kept, and these turned over then.
-    Mark {
-        keep: u32,
-        flip: u32,
-    },
-}
-
-impl Value {
-    /// `NFT_BITWISE_MASK_XOR`.
-    const fn bitwise(self, mask: u32, flip: u32) -> Self {
-        match self {
-            Self::Constant(value) => Self::Constant(value & mask ^ flip),
-            Self::Mark { keep, flip: before } => Self::Mark {
-                keep: keep & mask,
-                flip: before & mask ^ flip,
-            },
-        }
-    }
-
-    /// What it makes of the mark, where a rule sets it to this.
-    const fn set(self) -> Option<MarkSet> {
-        match self {
-            Self::Constant(value) => Some(MarkSet::whole(value)),
-            Self::Mark { keep, flip } => kept(keep, flip),
-        }
-    }
-}
-
-/// What a mark becomes, of which these bits are kept, and these turned over then. Where one is kept and turned over, that is not known.
-const fn kept(keep: u32, flip: u32) -> Option<MarkSet> {
-    if flip & keep != 0 || keep == u32::MAX {
-        return None;
-    }
-    Some(MarkSet {
-        value: flip,
-        mask: !keep,
-    })
-}
-
-/// The registers whose content is known.
+/// What a rule's expressions do.
 #[derive(Default)]
-struct Registers(Vec<(u32, Value)>);
-
-impl Registers {
-    fn get(&self, register: u32) -> Option<Value> {
-        let place = place(register);
-        let known = self.0.iter().find(|(known, _)| *known == place);
-        known.map(|(_, value)| *value)
-    }
-
-    fn put(&mut self, register: u32, value: Option<Value>) {
-        let place = place(register);
-        self.0.retain(|(known, _)| *known != place);
-        self.0.extend(value.map(|value| (place, value)));
-    }
+pub(super) struct Read {
+    /// The last thing that they do of this, and what they ask of a packet before that.
+    pub does: Option<(Does, Vec<Condition>)>,
+    /// It gives a packet its connection's mark.
+    pub restores: bool,
+    /// Where they lead packets.
+    pub jump: Option<Jump>,
 }
 
-/// The first word of a register: those of 16 bytes lie on four of four bytes each (`nft_parse_register`).
-const fn place(register: u32) -> u32 {
-    /// `NFT_REG32_00`.
-    const FIRST_WORD: u32 = 8;
-    match register {
-        1..=4 => FIRST_WORD + 4 * (register - 1),
-        word => word,
-    }
-}
-
-/// The last thing that a rule's expressions do of this.
-pub(super) fn does(expressions: &[u8]) -> Option<Does> {
+/// Reads a rule's expressions.
+pub(super) fn read(expressions: &[u8]) -> Read {
     /// `NFTA_META_DREG`, `NFTA_META_KEY`, `NFTA_META_SREG`, `NFT_META_MARK`.
     const META_DESTINATION: u16 = 1;
     const META_KEY: u16 = 2;
@@ -90,8 +35,13 @@ pub(super) fn does(expressions: &[u8]) -> Option<Does> {
     /// `NFTA_DUP_SREG_DEV`, `NFTA_FWD_SREG_DEV`.
     const DUP_DEVICE: u16 = 2;
     const FWD_DEVICE: u16 = 1;
+    /// `NFTA_CT_KEY`, `NFTA_CT_DREG`, `NFT_CT_MARK`.
+    const CT_KEY: u16 = 2;
+    const CT_DESTINATION: u16 = 1;
+    const CT_MARK: u32 = 3;
     let mut registers = Registers::default();
-    let mut does = None;
+    let mut conditions = Reader::default();
+    let mut read = Read::default();
     for expression in attributes(expressions) {
         let Some(name) = attribute(expression.value(), NAME) else {
             continue;
@@ -101,11 +51,17 @@ pub(super) fn does(expressions: &[u8]) -> Option<Does> {
         let redirect = |registers: &Registers, kind| {
             let device = match registers.get(register(kind)?)? {
                 Value::Constant(index) => IfIndex(index),
-                Value::Mark { .. } => return None,
+                Value::Mark { .. } | Value::Connection => return None,
             };
             Some(device)
         };
+        let mut does = None;
         match text(&name).as_str() {
+            "ct" if register(CT_KEY) == Some(CT_MARK) => {
+                if let Some(destination) = register(CT_DESTINATION) {
+                    registers.put(destination, Some(Value::Connection));
+                }
+            }
             "immediate" => {
                 if let Some((register, value)) = constant(&data) {
                     registers.put(register, Some(Value::Constant(value)));
@@ -114,6 +70,7 @@ pub(super) fn does(expressions: &[u8]) -> Option<Does> {
             "meta" if register(META_KEY) == Some(META_MARK) => {
                 if let Some(source) = register(META_SOURCE) {
                     let value = registers.get(source);
+                    read.restores = matches!(value, Some(Value::Connection));
                     does = Some(Does::Mark(value.and_then(Value::set)));
                 }
                 if let Some(destination) = register(META_DESTINATION) {
@@ -133,7 +90,10 @@ pub(super) fn does(expressions: &[u8]) -> Option<Does> {
             }
             "dup" => does = Some(Does::Redirect(redirect(&registers, DUP_DEVICE))),
             "fwd" => does = Some(Does::Redirect(redirect(&registers, FWD_DEVICE))),
-            "target" => does = xtables_mark(&data).or(does),
+            "target" => {
+                does = xtables_mark(&data);
+                read.restores |= is_restored(&data);
+            }
             // What it computes is not known.
             name => {
                 if let Some(changed) = written(name, &data) {
@@ -141,8 +101,46 @@ pub(super) fn does(expressions: &[u8]) -> Option<Does> {
                 }
             }
         }
+        let name = text(&name);
+        conditions.read(&name, &data, place, changed(&name, &data));
+        let so_far = || conditions.conditions.clone();
+        if let Some(does) = does {
+            read.does = Some((does, so_far()));
+        }
+        if let Some(to) = led_to(&name, &data) {
+            read.jump = Some(Jump {
+                to,
+                conditions: so_far(),
+            });
+        }
     }
-    does
+    read
+}
+
+/// The chain that an expression leads packets to (`NFTA_VERDICT_CHAIN`); none within, where a map says which.
+fn led_to(name: &str, data: &[u8]) -> Option<Option<String>> {
+    /// `NFT_REG_VERDICT`.
+    const VERDICT: u32 = 0;
+    let is_verdict =
+        |kind| attribute(data, kind).and_then(|bytes| be_number(&bytes)) == Some(VERDICT);
+    match name {
+        "immediate" if is_verdict(1) => {
+            // `NFTA_DATA_VERDICT`.
+            let verdict = attribute(&attribute(data, 2)?, 2)?;
+            Some(Some(text(&attribute(&verdict, 2)?)))
+        }
+        "lookup" if is_verdict(3) => Some(None),
+        _ => None,
+    }
+}
+
+/// The register that an expression writes.
+fn changed(name: &str, data: &[u8]) -> Option<u32> {
+    match name {
+        "immediate" => be_number(&attribute(data, 1)?),
+        "bitwise" => be_number(&attribute(data, 2)?),
+        name => written(name, data),
+    }
 }
 
 /// The register that an expression which computes writes to: `NFTA_LOOKUP_DREG`, `NFTA_CT_DREG` and the like.
@@ -192,6 +190,12 @@ fn value(data: &[u8], kind: u16) -> Option<u32> {
     Some(u32::from_ne_bytes(bytes.try_into().ok()?))
 }
 
+/// Whether a target of xtables gives a packet its connection's mark.
+fn is_restored(data: &[u8]) -> bool {
+    let is_connmark = attribute(data, 1).is_some_and(|name| text(&name) == "CONNMARK");
+    is_connmark && xtables_mark(data).is_some()
+}
+
 /// What a target of xtables makes of the mark (iptables-nft): `mark_tg`, with `struct xt_mark_tginfo2`, and `connmark_tg`, with
 /// `struct xt_connmark_tginfo1`.
 fn xtables_mark(data: &[u8]) -> Option<Does> {
@@ -216,7 +220,7 @@ fn xtables_mark(data: &[u8]) -> Option<Does> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::effect::MarkSet, *};
     use crate::host::raw::Raw;
 
     fn empty() -> Raw {
@@ -270,7 +274,8 @@ mod tests {
 
     fn all(expressions: &[&Raw]) -> Option<Does> {
         let list = |list: Raw, one: &&Raw| list.with_nested(1, one);
-        does(&expressions.iter().fold(empty(), list).0)
+        let read = read(&expressions.iter().fold(empty(), list).0);
+        read.does.map(|(does, _)| does)
     }
 
     fn whole(value: u32) -> Option<Does> {

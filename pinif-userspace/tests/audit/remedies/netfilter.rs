@@ -33,6 +33,27 @@ fn a_mark_of_nftables_is_named() {
             "nft",
             "add rule ip lab out ip daddr 203.0.113.0/24 meta mark set 7",
         );
+        // None of these has marked it: it is of another protocol, is sent to another port or network, is of IPv4, and is not taken in.
+        for rule in [
+            "tcp dport 7009",
+            "udp dport 7010",
+            "ip daddr 198.51.0.0/16",
+            "meta skuid 4242",
+        ] {
+            bench.run(
+                "nft",
+                &format!("add rule ip lab out {rule} meta mark set 7"),
+            );
+        }
+        for (table, hook) in [("ip6", "route hook output"), ("ip", "filter hook input")] {
+            let chain = format!("{table} innocent other");
+            bench.run("nft", &format!("add table {table} innocent"));
+            bench.run(
+                "nft",
+                &format!("add chain {chain} {{ type {hook} priority 0 ; }}"),
+            );
+            bench.run("nft", &format!("add rule {chain} meta mark set 7"));
+        }
         peer_has(bench, "203.0.113.9/32");
     }
     Mistake {

@@ -73,14 +73,18 @@ pub(in crate::findings) fn away_from_source(finding: &Finding, row: &Row) -> Vec
             all.extend(translated(finding));
             all.extend(route_of_service(finding));
             all.extend(route_home(finding, row));
-            return all;
+            return or_answered(all, finding, row);
         }
         ChosenBy::Nat => {
             all.extend(translated(finding));
             all.extend(route_home(finding, row));
-            return all;
+            return or_answered(all, finding, row);
         }
-        ChosenBy::Asked if is_owned(finding) => return answered_there(finding, row),
+        ChosenBy::Asked | ChosenBy::Program | ChosenBy::Unknown
+            if is_owned(finding) && ways.is_reply =>
+        {
+            return answered_there(finding, row);
+        }
         ChosenBy::Program | ChosenBy::Unknown | ChosenBy::Asked | ChosenBy::Tunnel => {}
     }
     if is_owned(finding) {
@@ -100,6 +104,15 @@ pub(in crate::findings) fn away_from_source(finding: &Finding, row: &Row) -> Vec
     all
 }
 
+/// These; where there is none of an answer, which NAT does not change, what else there is for it.
+fn or_answered(all: Vec<Remedy>, finding: &Finding, row: &Row) -> Vec<Remedy> {
+    match (&all[..], finding.ways.is_reply) {
+        ([], true) if is_owned(finding) => answered_there(finding, row),
+        ([], true) => vec![dropped(finding, row)],
+        _ => all,
+    }
+}
+
 /// Of what a rule keeps elsewhere: what leads it there.
 pub(in crate::findings) fn where_it_belongs(finding: &Finding, row: &Row) -> Vec<Remedy> {
     if is_owned(finding) && demands_device(finding, row) {
@@ -111,13 +124,13 @@ pub(in crate::findings) fn where_it_belongs(finding: &Finding, row: &Row) -> Vec
         all.extend(run_home(finding));
         all.extend(bound_home(finding, row));
         all.extend(named_no_other(finding));
-        if finding.ways.chosen_by == ChosenBy::Asked && all.is_empty() {
+        if finding.ways.is_reply && all.is_empty() {
             // It has an address of elsewhere, and would be an answer with no other.
             all.push(dropped(finding, row));
             all.extend(allowed(finding));
         }
     } else if all.is_empty() || has_no_way(finding) {
-        let is_answer = finding.ways.chosen_by == ChosenBy::Asked && all.is_empty();
+        let is_answer = finding.ways.is_reply && all.is_empty();
         all.push(dropped(finding, row));
         all.extend(allowed(finding).filter(|_| is_answer));
     }
@@ -165,9 +178,9 @@ pub(in crate::findings) fn unmirrored(finding: &Finding, row: &Row) -> Remedy {
     }
 }
 
-/// NAT, where the interface has an address that it can give.
+/// NAT, where the interface has an address that it can give, and the packet is none that NAT leaves as it is.
 fn translated(finding: &Finding) -> Option<Remedy> {
-    let has_address = finding.ways.source.is_some();
+    let has_address = finding.ways.source.is_some() && !finding.ways.is_reply;
     let is_group = destination_address(finding).is_some_and(|to| to.is_multicast());
     (has_address && !is_group).then(|| Remedy::Translate(translation(finding)))
 }

@@ -79,6 +79,7 @@ pub(in crate::findings) fn route_home(finding: &Finding, row: &Row) -> Vec<Remed
     match finding.ways.chosen_by {
         // Whoever asked takes the answer from no other address, and NAT changes none (`nf_nat_inet_fn`).
         ChosenBy::Asked => Vec::new(),
+        _ if finding.ways.is_reply => Vec::new(),
         // NAT changes nothing of what a route puts a header into.
         _ if is_bound_by_program(finding) => vec![Remedy::Together(vec![
             Remedy::Route(route),

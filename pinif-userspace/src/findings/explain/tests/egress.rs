@@ -3,7 +3,7 @@ use pinif_ebpf::sighting::Origin;
 use super::*;
 use crate::{
     findings::ways::{ChosenBy, Ways},
-    host::nft::{Does, MarkSet, NftRule},
+    host::nft::{Applies, Does, MarkSet, NftRule},
 };
 
 #[test]
@@ -155,6 +155,7 @@ fn only_a_rule_that_sets_just_this_mark_is_to_be_deleted() {
             chain: "out".to_owned(),
             handle: 4,
             does,
+            applies: Applies::default(),
         };
         let causes = [Cause::certain(CauseKind::Marked {
             mark: 7,
@@ -174,6 +175,32 @@ fn only_a_rule_that_sets_just_this_mark_is_to_be_deleted() {
     };
     assert!(deletes(Does::Mark(Some(MarkSet::whole(7)))));
     assert!(!deletes(Does::Mark(None)));
+}
+
+/// NAT changes nothing of an answer: only the first packet of a connection meets its rules.
+#[test]
+fn no_translation_is_offered_of_an_answer() {
+    let of = |is_reply, chosen_by| {
+        let mut finding = circumstance(Kind::AddressEscape).finding();
+        finding.ways = Arc::new(Ways {
+            source: Some([192, 0, 2, 1].into()),
+            is_reply,
+            chosen_by,
+            ..Ways::default()
+        });
+        remedy(&finding)
+    };
+    for chosen_by in [
+        ChosenBy::Before,
+        ChosenBy::Nat,
+        ChosenBy::Program,
+        ChosenBy::Unknown,
+    ] {
+        let (first, answer) = (of(false, chosen_by), of(true, chosen_by));
+        assert!(first.contains("masquerade"), "{chosen_by:?}: {first}");
+        assert!(!answer.contains("masquerade"), "{chosen_by:?}: {answer}");
+        assert!(!answer.is_empty(), "{chosen_by:?}");
+    }
 }
 
 #[test]

@@ -10,7 +10,7 @@ use crate::findings::{
 };
 use crate::host::{
     neighbours::Unanswered,
-    nft::{Does, MarkSet, NftRule},
+    nft::{Applies, Does, MarkSet, NftRule},
 };
 
 fn way() -> Way {
@@ -76,6 +76,7 @@ fn what_is_marked_behind_its_first_route_is_translated_as_well() {
         chain: "out".to_owned(),
         handle: 4,
         does: Does::Mark(Some(MarkSet::whole(7))),
+        applies: Applies::default(),
     };
     let route = "give 10.9.0.7 a route via fab0 in table 100";
     assert!(first_of(vec![rule]).starts_with(&format!(
