@@ -34,7 +34,7 @@ pub mod protocol {
     /// ICMP.
     pub const ICMP: u8 = 1;
     /// IPv4 inside (RFC 2003).
-    pub(crate) const IPV4: u8 = 4;
+    pub const IPV4: u8 = 4;
     /// TCP.
     pub const TCP: u8 = 6;
     /// UDP.
@@ -42,7 +42,7 @@ pub mod protocol {
     /// DCCP.
     pub(crate) const DCCP: u8 = 33;
     /// IPv6 inside (RFC 2473).
-    pub(crate) const IPV6: u8 = 41;
+    pub const IPV6: u8 = 41;
     /// IPv6 routing header.
     pub(crate) const ROUTING: u8 = 43;
     /// IPv6 fragment header.

@@ -8,7 +8,7 @@ use pinif_ebpf::{
 
 use crate::{
     kernel::{
-        devices::is_encapsulated,
+        devices::{is_encapsulated, is_from_tunnel},
         packet::Skb,
         sock::{AF_PACKET, FullSock, SOCK_RAW, Sock},
     },
@@ -50,7 +50,7 @@ pub fn look_at_sent(layer: &mut Layer, skb: Skb, sock: FullSock, packet: Option<
     layer.foreign = u32::from(is_foreign(layer, skb, sock, packet));
     layer.outer = outer(
         skb,
-        reread(&layer.netns),
+        layer,
         packet,
         sock.bound_device(),
         reread(&layer.foreign) != 0,
@@ -71,7 +71,7 @@ pub fn look_at_remains(layer: &mut Layer, skb: Skb, sock: Sock, packet: Option<&
     layer.foreign = u32::from(!packet.is_some_and(|packet| local.may_have_written(packet)));
     layer.outer = outer(
         skb,
-        reread(&layer.netns),
+        layer,
         packet,
         sock.bound_device(),
         reread(&layer.foreign) != 0,
@@ -83,7 +83,7 @@ pub fn look_at_remains(layer: &mut Layer, skb: Skb, sock: Sock, packet: Option<&
 #[inline(never)]
 pub fn look_at_lone(layer: &mut Layer, skb: Skb, packet: Option<&Packet>) -> u32 {
     if tunnels::any() {
-        layer.outer = outer(skb, reread(&layer.netns), packet, IfIndex::NONE, true);
+        layer.outer = outer(skb, layer, packet, IfIndex::NONE, true);
     }
     0
 }
@@ -120,11 +120,12 @@ pub fn is_of_bound(
 }
 
 /// A later fragment of UDP may be the socket's own as well: only of a pinned socket, which would not have sent it by
-/// another device, it is taken for a tunnel's.
+/// another device, it is taken for a tunnel's. What the stack has
+/// encapsulated, but no tunnel's device, is no tunnel's, whatever tunnels there are.
 #[inline(always)]
 fn outer(
     skb: Skb,
-    netns: NetNsCookie,
+    layer: &mut Layer,
     packet: Option<&Packet>,
     bound: IfIndex,
     foreign: bool,
@@ -133,6 +134,13 @@ fn outer(
         Some(packet) => {
             if !foreign && !(packet.later_fragment && bound.is_some()) {
                 return 0;
+            }
+            if matches!(packet.protocol, protocol::IPV4 | protocol::IPV6) {
+                layer.skb = skb.address();
+                let skb_address = reread(&layer.skb);
+                if is_encapsulated(skb_address) && !is_from_tunnel(skb_address) {
+                    return 0;
+                }
             }
             Signature::of(packet)
         }
@@ -144,6 +152,7 @@ fn outer(
             [Signature::ethertype(kind); 2]
         }
     };
+    let netns = reread(&layer.netns);
     found(netns, bound, one) | found(netns, bound, other)
 }
 
