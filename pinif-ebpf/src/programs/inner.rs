@@ -2,18 +2,16 @@
 //!
 //! The programs come here with what has a header of IP or MPLS before another packet's, and with nothing else.
 
-use pinif_ebpf::{
-    key::IfIndex, packet::Packet, packet::inner::may_carry, sighting::Origin, verdict::Kind,
-};
+use pinif_ebpf::{packet::Packet, packet::inner::may_carry, sighting::Origin};
 
 use crate::{
     identity::decision,
+    judging::judge,
     kernel::{
         devices::{is_encapsulated, is_from_tunnel},
         packet::Skb,
         sock::{AF_PACKET, SOCK_RAW, Sock},
     },
-    map_world::MapWorld,
     reread,
     state::{
         owners,
@@ -107,21 +105,15 @@ verified_once! {
             return u32::from(reread(&key.kind));
         }
         let sighting = &mut new.state.sighting;
-        let here = MapWorld {
-            netns: reread(&key.netns),
-            cgroups: skb,
-            owner: &sighting.owner,
-        };
-        let egress: IfIndex = reread(&key.egress);
         let before = decision(key, sighting);
-        let decision = before.carrying(inner, egress, active, &here);
-        let is_other = decision.kind == Kind::PolicyEscape as u8 && decision.kind != before.kind;
-        if is_other {
-            key.kind = decision.kind;
-            key.severity = decision.severity;
-            sighting.rule = decision.rule;
-            sighting.also = decision.also.0;
-            sighting.source_owner = decision.source_owner;
+        judge(skb, active, Some(&*inner), key, sighting);
+        let decision = before.carrying(decision(key, sighting));
+        key.kind = decision.kind;
+        key.severity = decision.severity;
+        sighting.rule = decision.rule;
+        sighting.also = decision.also.0;
+        sighting.source_owner = decision.source_owner;
+        if decision.kind != before.kind {
             copy(packet, inner);
             *has_packet = 1;
         }

@@ -225,14 +225,11 @@ fn an_unpinned_socket_is_not_crossed() {
 fn what_is_inside_is_kept_in_by_rules_alone() {
     let card = card_with_control_plane();
     let judge = |sent: &Sent, inner: (Address, Address)| {
-        let inner = Sent::udp(inner.0, inner.1, sent.egress).packet;
-        let before = card.judge(sent);
-        before.carrying(
-            &inner.expect("one"),
-            sent.egress,
-            &card.policy.active(),
-            &card,
-        )
+        let inside = Sent {
+            packet: Sent::udp(inner.0, inner.1, sent.egress).packet,
+            ..*sent
+        };
+        card.judge(sent).carrying(card.judge(&inside))
     };
     let kept = reported(Kind::PolicyEscape, Severity::Leak, &[])
         .by_rule(0)
