@@ -99,7 +99,9 @@ fn sockets_are_shown_by_what_is_asked_for() {
         ] {
             let shown = pinif(bench, arguments).output().expect("pinif");
             let said = String::from_utf8_lossy(&shown.stdout).into_owned();
-            assert_eq!(said, format!("none of 4 sockets is as {why}\n"));
+            let (first, next) = said.split_once('\n').expect("lines");
+            assert_eq!(first, format!("none of 4 sockets is as {why}"));
+            assert!(next.starts_with("Next: `pinif sockets --netns "), "{next}");
             assert_eq!(shown.status.code(), Some(0), "{shown:?}");
             let json = pinif(bench, arguments).args(["--format", "json"]).output();
             let json = json.expect("pinif");
