@@ -10,11 +10,15 @@ const MAX_LABELS: usize = 32;
 #[inline(always)]
 pub fn may_carry(packet: Option<&Packet>, kind: impl FnOnce() -> u16) -> bool {
     match packet {
-        Some(packet) => {
-            matches!(packet.protocol, protocol::IPV4 | protocol::IPV6) && !packet.later_fragment
-        }
+        Some(packet) => has_ip_inside(packet),
         None => kind() == ethertype::MPLS,
     }
+}
+
+/// Whether another IP header comes behind these headers.
+#[inline(always)]
+const fn has_ip_inside(headers: &Packet) -> bool {
+    matches!(headers.protocol, protocol::IPV4 | protocol::IPV6) && !headers.later_fragment
 }
 
 /// Where the packet begins that is inside one of this ethertype, in bytes from its network header on. `headers` is overwritten.
@@ -34,9 +38,10 @@ pub fn inner_start(
         ethertype::MPLS => return behind_labels(packet),
         _ => return Err(NotParsed::NotIp),
     };
-    match headers.protocol {
-        protocol::IPV4 | protocol::IPV6 if !headers.later_fragment => Ok(start),
-        _ => Err(NotParsed::NotIp),
+    if has_ip_inside(headers) {
+        Ok(start)
+    } else {
+        Err(NotParsed::NotIp)
     }
 }
 

@@ -10,7 +10,6 @@ use crate::{
     kernel::{
         devices::{is_encapsulated, is_from_tunnel},
         packet::Skb,
-        sock::{AF_PACKET, SOCK_RAW, Sock},
     },
     reread,
     state::{
@@ -44,14 +43,6 @@ pub fn judge_inner(skb: Skb) -> u64 {
     pinif_inner_judge(context)
 }
 
-/// Whether the packet's socket writes no IP header by itself, so that the stack has put there what it does not send. Older kernels keep no
-/// place of what is inside for what `seg6` encapsulates (seen on Linux 5.10).
-#[inline(always)]
-fn writes_no_header(skb: Skb) -> bool {
-    let sock = Sock::new(skb.sock()).and_then(Sock::full);
-    sock.is_some_and(|sock| sock.family() != AF_PACKET && sock.kind() != SOCK_RAW)
-}
-
 verified_once! {
     /// Finds where the inner packet begins. Zero where the stack did not put it there, it is a tunnel's, or what is forwarded had it already.
     fn pinif_inner_start(skb) {
@@ -64,7 +55,7 @@ verified_once! {
         let skb_address = reread(&layer.skb);
         // What labels of MPLS were put around has an ethertype inside.
         if reread(&layer.outer) != 0
-            || !is_encapsulated(skb_address) && !writes_no_header(skb)
+            || !is_encapsulated(skb_address)
             || is_from_tunnel(skb_address)
         {
             return 0;

@@ -120,8 +120,8 @@ pub fn is_of_bound(
 }
 
 /// A later fragment of UDP may be the socket's own as well: only of a pinned socket, which would not have sent it by
-/// another device, it is taken for a tunnel's. What the stack has
-/// encapsulated, but no tunnel's device, is no tunnel's, whatever tunnels there are.
+/// another device, it is taken for a tunnel's. What the stack has encapsulated, but no tunnel's device, is no tunnel's,
+/// whatever tunnels there are.
 #[inline(always)]
 fn outer(
     skb: Skb,

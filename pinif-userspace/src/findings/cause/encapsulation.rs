@@ -4,7 +4,7 @@
 
 use std::net::IpAddr;
 
-use pinif_ebpf::{sighting::Origin, verdict::Kind};
+use pinif_ebpf::{packet::protocol, sighting::Origin, verdict::Kind};
 
 use super::{
     links::links_down,
@@ -13,16 +13,14 @@ use super::{
 };
 use crate::{
     findings::{
-        decode::Sighted,
+        decode::{Headers, Sighted},
         explain::{self, Cause, CauseKind},
         scene::{LookUp, Scene},
     },
     host::routes::{EncapsulatedSource, Encapsulation, Route, RouteQuery},
 };
 
-/// What an outer packet has in it (RFC 8986, 10.1).
-const IPV4: u8 = 4;
-const IPV6: u8 = 41;
+/// What an outer packet has in it where that is no IP packet (RFC 8986, 10.1).
 const ETHERNET: u8 = 143;
 
 /// What made a packet leave that a route encapsulated; nothing of others, nor of what its program may as well have sent there itself
@@ -34,13 +32,7 @@ pub(in crate::findings) fn encapsulated(
 ) -> Option<Vec<Cause>> {
     let by = by_route(sighted, scene).filter(|by| by.certain || is_outer(by))?;
     let headers = sighted.headers?;
-    let choice = look_up(&RouteQuery {
-        source: Some(headers.source),
-        input: sighted.forwarded_from(),
-        mark: sighted.mark,
-        tos: headers.tos & DSCP,
-        ..RouteQuery::to(headers.destination)
-    });
+    let choice = look_up(&asked(sighted, &headers));
     let choice = choice.ok().filter(|one| leads_out(one, sighted.egress));
     let route = choice.map(|one| described(&one, sighted.egress, scene));
     let route = route.map(|route| Cause::certain(CauseKind::Route(route)));
@@ -49,6 +41,17 @@ pub(in crate::findings) fn encapsulated(
     causes.push(by);
     causes.extend(route);
     Some(causes)
+}
+
+/// What routing is asked for a packet with these headers, which has its source by now.
+fn asked(sighted: &Sighted, headers: &Headers) -> RouteQuery {
+    RouteQuery {
+        source: Some(headers.source),
+        input: sighted.forwarded_from(),
+        mark: sighted.mark,
+        tos: headers.tos & DSCP,
+        ..RouteQuery::to(headers.destination)
+    }
 }
 
 /// What made a packet leave that a route encapsulated and that a rule keeps in: the route leads to its own interface, and what it makes of the
@@ -62,13 +65,7 @@ pub(in crate::findings) fn inside(
     if sighted.kind != Kind::PolicyEscape || sighted.family == libc::AF_PACKET {
         return None;
     }
-    let choice = look_up(&RouteQuery {
-        source: Some(headers.source),
-        input: sighted.forwarded_from(),
-        mark: sighted.mark,
-        tos: headers.tos & DSCP,
-        ..RouteQuery::to(headers.destination)
-    });
+    let choice = look_up(&asked(sighted, &headers));
     let route = choice.ok()?.route;
     let is_outer = route
         .encapsulation
@@ -102,7 +99,7 @@ pub(super) fn by_route(sighted: &Sighted, scene: &Scene<'_>) -> Option<Cause> {
     let headers = sighted.headers?;
     // Of what the kernel sends by itself, and of what is forwarded, the other causes say more than a header that may be in it.
     let may_have_header = sighted.origin == Origin::Process;
-    let is_outer = matches!(headers.protocol, IPV4 | IPV6 | ETHERNET);
+    let is_outer = matches!(headers.protocol, protocol::IPV4 | protocol::IPV6 | ETHERNET);
     let is_either = headers.destination.is_ipv6() && (is_outer || may_have_header);
     let is_whole = sighted.family == libc::AF_PACKET;
     if !is_either || is_whole || tunnel_of(sighted, scene).is_some() {
@@ -113,8 +110,8 @@ pub(super) fn by_route(sighted: &Sighted, scene: &Scene<'_>) -> Option<Cause> {
         None => false,
         Some(one) if one.keeps_source() => may_have_header,
         Some(Encapsulation { of_frames, .. }) => match headers.protocol {
-            IPV4 => !of_frames && route.prefix.addr().is_ipv4(),
-            IPV6 => !of_frames && route.prefix.addr().is_ipv6(),
+            protocol::IPV4 => !of_frames && route.prefix.addr().is_ipv4(),
+            protocol::IPV6 => !of_frames && route.prefix.addr().is_ipv6(),
             ETHERNET => *of_frames,
             _ => false,
         },

@@ -1,5 +1,6 @@
 //! The words of findings.
 
+mod answers;
 mod arrivals;
 mod circumstance;
 mod egress;
